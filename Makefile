@@ -1,0 +1,73 @@
+# Everything runs in .venv, which is made here from pinned and hashed requirements; nothing else is touched.
+# Another interpreter: make PYTHON=python3.12 test
+
+BIN := .venv/bin
+CODE = $(wildcard device_sdk gateway tests examples)
+# Two workers, each with its own session's keys; one file's tests stay together, as they share a broker.
+PYTEST_ARGS ?= -n 2 --dist loadfile
+# These run once more beside the oracles, on the oldest cbor2 that the project allows.
+ORACLE_TESTS = $(wildcard tests/oracles tests/unit tests/property tests/vectors)
+LOCK = .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url $(LOCK_ARGS)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test check fix bench clean lock run dev oracles mosquitto
+
+help:
+	@echo "make demo    a sealed message's whole way on this machine, step by step"
+	@echo "make test    every check and the whole suite"
+	@echo "make check   style, types and the direction of imports"
+	@echo "make fix     mend the style"
+	@echo "make bench   the benchmarks"
+	@echo "make lock    resolve requirements/*.txt again (LOCK_ARGS=--upgrade for newer versions)"
+	@echo "make clean   remove what the others made"
+
+demo: run
+	@$(BIN)/sealgate demo
+
+test: check mosquitto oracles
+	@echo "Running the wire's tests beside the oracles, on cbor2 5.9 ..."
+	@.venv-oracles/bin/python -m pytest -q -p no:cacheprovider $(PYTEST_ARGS) $(ORACLE_TESTS)
+	@echo "Running the whole suite ..."
+	@$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+check: dev
+	@echo "Checking style, types and the direction of imports ..."
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/lint-imports --no-logo
+
+fix: dev
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: dev
+	@$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf .venv .venv-oracles .venv-lock build dist htmlcov .coverage .coverage.* .hypothesis
+	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find device_sdk gateway tests examples -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+run:
+	@sh requirements/venv.sh .venv run
+
+dev: run
+	@sh requirements/venv.sh .venv dev
+
+oracles:
+	@sh requirements/venv.sh .venv-oracles oracles
+
+# Debian keeps brokers in /usr/sbin, which is not on everybody's PATH.
+mosquitto:
+	@PATH="$$PATH:/usr/sbin" command -v mosquitto >/dev/null || sh requirements/system.sh mosquitto "the broker Mosquitto"
+
+lock:
+	@sh requirements/venv.sh .venv-lock lock
+	@echo "Resolving requirements/*.txt ..."
+	@$(LOCK) requirements/lock.in -o requirements/lock.txt
+	@$(LOCK) --extra all pyproject.toml requirements/run.in -o requirements/run.txt
+	@$(LOCK) --extra all --group dev pyproject.toml requirements/dev.in -o requirements/dev.txt
+	@$(LOCK) --extra all pyproject.toml requirements/oracles.in -o requirements/oracles.txt

@@ -1,0 +1,13 @@
+#!/bin/sh
+# system.sh PACKAGE WHY: installs one Debian package when we are root, else says in one line what to install.
+set -eu
+package=$1 why=$2
+
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    echo "error: $why is missing; install it first, for example: sudo apt-get install $package" >&2
+    exit 1
+fi
+echo "Installing $package with apt-get for $why (about half a minute) ..."
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update >/dev/null
+apt-get -qq install -y --no-install-recommends "$package" >/dev/null
