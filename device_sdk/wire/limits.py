@@ -1,0 +1,71 @@
+"""The limits of version 1, each with its reason (PROTOCOL 11). Sizes in bytes, times in seconds."""
+
+KIB = 1024
+DAY = 24 * 3600
+
+MAX_PAYLOAD = 256 * KIB
+"""The application's data in one message; larger things belong in a file store."""
+
+MAX_READERS = 1000
+"""Readers of one message: a thousand RSA wraps take 50 ms and half a megabyte."""
+
+MAX_READER_ENTRY = 704
+"""One encoded Reader, by its fields' limits: a 64-byte id, an RSA-4096 wrap, some room."""
+
+MAX_COPY_READER_ENTRY = 1056
+"""The same with an inclusion path of ten hashes, which is what 1,000 readers need."""
+
+MAX_HEADER = 640
+"""The encoded protected header, with every text at its longest."""
+
+MAX_SIGNATURE = 512
+"""PS256 by an RSA-4096 identity; ES256 needs 64."""
+
+MAX_COUNTERSIGNATURE = 640
+"""The encoded countersignature: its protected bytes and MAX_SIGNATURE."""
+
+MIN_PADDED = 256
+"""The least plaintext length: below it, on and off would differ in size."""
+
+MAX_CIPHERTEXT = 270_336 + 16
+"""Padme of the longest payload and its length prefix, and the GCM tag."""
+
+MAX_COPY = MAX_HEADER + MAX_COUNTERSIGNATURE + MAX_CIPHERTEXT + MAX_COPY_READER_ENTRY + 64
+MAX_ENVELOPE = MAX_COPY + MAX_READERS * MAX_READER_ENTRY
+"""What a broker and a gateway must let pass as one MQTT payload (about 1 MB)."""
+
+MAX_STATEMENT = 8 * KIB
+"""Any COSE_Sign1 that lists nothing, such as a read ack or a key statement."""
+
+MAX_BATCH = 256 * KIB
+"""Any COSE_Sign1 that lists things: notice, query, seen, excuse."""
+
+MAX_ROSTER_PAGE = 256 * KIB
+MAX_ROSTER_PAGES = 200
+MAX_SUCCESSIONS = 16
+"""Root rotations that one roster head can carry."""
+
+MAX_KEY_STATEMENTS = 64
+"""Unexpired reader-key statements of one device: three in normal use, more after restores."""
+
+MAX_ID = 64
+"""Characters of a device id or channel name: they are topic levels and certificate names."""
+
+MAX_CONTENT_TYPE = 128
+MAX_REASON = 64
+
+MAX_LIFETIME = 30 * DAY
+"""A reader key must outlive what is sealed to it: at least 60 of its 90 days are left."""
+
+DEFAULT_LIFETIME = 7 * DAY
+READER_KEY_VALIDITY = 90 * DAY
+READER_KEY_RENEWAL = 30 * DAY
+CLOCK_SKEW = 5 * 60
+"""Tolerated difference between two clocks where a time is checked against ours."""
+
+MESSAGE_ID_SIZE = 16
+KID_SIZE = 16
+HASH_SIZE = 32
+CEK_SIZE = 32
+IV_SIZE = 12
+TAG_SIZE = 16

@@ -1,0 +1,56 @@
+"""Why a gateway refuses a message: the closed list of reason codes (PROTOCOL 10.3)."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """A refusal's reason. A *final* one ends the message, a *retry* one asks to send it again."""
+
+    MALFORMED = "malformed"
+    """The bytes are not an envelope of version 1."""
+    TOO_LARGE = "too-large"
+    TOPIC_MISMATCH = "topic-mismatch"
+    """Topic and header name different senders or messages."""
+    SENDER_INACTIVE = "sender-inactive"
+    """The roster lists the sender as revoked, expired, or without the role "device"."""
+    BAD_SIGNATURE = "bad-signature"
+    READERS_CHANGED = "readers-changed"
+    """Not the reader list that the sender signed."""
+    READER_UNKNOWN = "reader-unknown"
+    """A reader that the roster does not list as an active device, or not on the channel."""
+    READER_KEY_EXPIRES = "reader-key-expires"
+    """The message would outlive a reader key it is sealed to."""
+    CHANNEL_UNKNOWN = "channel-unknown"
+    NOT_PERMITTED = "not-permitted"
+    """The sender may not write to the channel."""
+    EXPIRED = "expired"
+    LIFETIME = "lifetime"
+    """exp is later than the longest lifetime allows."""
+    ID_REUSED = "id-reused"
+    """The sender used this message id before, for other content."""
+
+    SENDER_UNKNOWN = "sender-unknown"
+    """The gateway's roster does not list the sender, yet."""
+    READER_KEY_UNKNOWN = "reader-key-unknown"
+    """The gateway has no statement for a reader key, yet."""
+    ROSTER_EXPIRED = "roster-expired"
+    """The gateway holds no valid roster: the owner must renew it."""
+    QUOTA = "quota"
+    PAUSED = "paused"
+    """The gateway's clock or disk needs its operator."""
+
+    @property
+    def final(self) -> bool:
+        """Whether sending the same bytes again can never succeed."""
+        return self not in _RETRY
+
+
+_RETRY = frozenset(
+    {
+        Reason.SENDER_UNKNOWN,
+        Reason.READER_KEY_UNKNOWN,
+        Reason.ROSTER_EXPIRED,
+        Reason.QUOTA,
+        Reason.PAUSED,
+    }
+)

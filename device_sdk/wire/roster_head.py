@@ -1,0 +1,100 @@
+"""The roster's signed head, and how one root hands over to the next (PROTOCOL 8.3, 8.4)."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from device_sdk.wire import cbor
+from device_sdk.wire.limits import (
+    HASH_SIZE,
+    KID_SIZE,
+    MAX_ROSTER_PAGES,
+    MAX_STATEMENT,
+    MAX_SUCCESSIONS,
+)
+from device_sdk.wire.suites import SPKI_LIMIT, load_verify_key
+
+_FLEET, _VERSION, _ISSUED, _EXPIRES, _PAGES, _SUCCESSIONS = range(1, 7)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RosterHead:
+    """What the owner's root signs. Times are Unix seconds."""
+
+    fleet_id: bytes
+    version: int
+    """max(previous + 1, Unix seconds): a restored owner does not reuse one."""
+    issued: int
+    expires: int
+    page_hashes: tuple[bytes, ...]
+    """SHA-256 of each page's bytes."""
+    successions: tuple[bytes, ...] = ()
+    """Signed RootSuccessions from the first root to the one that signs this head, in order."""
+
+    TYP: ClassVar[str] = "application/sealgate-roster+cose"
+    LIMIT: ClassVar[int] = (MAX_SUCCESSIONS + 2) * MAX_STATEMENT
+
+    def encode(self) -> bytes:
+        """Return the record's deterministic CBOR."""
+        fields: dict[int, Any] = {
+            _FLEET: self.fleet_id,
+            _VERSION: self.version,
+            _ISSUED: self.issued,
+            _EXPIRES: self.expires,
+            _PAGES: list(self.page_hashes),
+        }
+        if self.successions:
+            fields[_SUCCESSIONS] = list(self.successions)
+        return cbor.encode(fields)
+
+    @classmethod
+    def parse(cls, fields: Any) -> Self:
+        """Return the record from decoded CBOR. Raises MalformedError."""
+        what = "roster-head"
+        required = (_FLEET, _VERSION, _ISSUED, _EXPIRES, _PAGES)
+        fields = cbor.as_map(fields, what, required, (_SUCCESSIONS,))
+        pages = cbor.as_array(fields[_PAGES], f"{what}.pages", least=1, most=MAX_ROSTER_PAGES)
+        successions: list[Any] = []
+        if _SUCCESSIONS in fields:
+            successions = cbor.as_array(
+                fields[_SUCCESSIONS], f"{what}.successions", least=1, most=MAX_SUCCESSIONS
+            )
+        return cls(
+            fleet_id=cbor.as_bytes(fields[_FLEET], f"{what}.fleet-id", size=KID_SIZE),
+            version=cbor.as_uint(fields[_VERSION], f"{what}.version"),
+            issued=cbor.as_uint(fields[_ISSUED], f"{what}.issued"),
+            expires=cbor.as_uint(fields[_EXPIRES], f"{what}.expires"),
+            page_hashes=tuple(cbor.as_bytes(h, f"{what}.pages", size=HASH_SIZE) for h in pages),
+            successions=tuple(
+                cbor.as_bytes(s, f"{what}.successions", most=MAX_STATEMENT) for s in successions
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RootSuccession:
+    """The old root names the new one. A head carries the whole chain, so that a device which
+    missed some rotations still finds its way from the root it pinned (PROTOCOL 8.4)."""
+
+    fleet_id: bytes
+    next_root_spki: bytes
+    time: int
+
+    TYP: ClassVar[str] = "application/sealgate-root+cose"
+    LIMIT: ClassVar[int] = MAX_STATEMENT
+
+    def encode(self) -> bytes:
+        """Return the record's deterministic CBOR."""
+        return cbor.encode({1: self.fleet_id, 2: self.next_root_spki, 3: self.time})
+
+    @classmethod
+    def parse(cls, fields: Any) -> Self:
+        """Return the record from decoded CBOR. Raises MalformedError, KeyFormatError."""
+        what = "root-succession"
+        fields = cbor.as_map(fields, what, (1, 2, 3))
+        spki = cbor.as_bytes(fields[2], f"{what}.next-root", most=SPKI_LIMIT)
+        load_verify_key(spki)
+        return cls(
+            fleet_id=cbor.as_bytes(fields[1], f"{what}.fleet-id", size=KID_SIZE),
+            next_root_spki=spki,
+            time=cbor.as_uint(fields[3], f"{what}.time"),
+        )
