@@ -1,0 +1,71 @@
+"""Signing keys: who a device, a gateway or an owner is."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from device_sdk.key_file import KeyFileError, load_key, save_key
+from device_sdk.wire.suites import (
+    VerifyKey,
+    load_verify_key,
+    sign_es256,
+    sign_ps256,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A private signing key: ES256, or PS256 for secure elements that know only RSA.
+
+    It is a `device_sdk.wire.suites.Signer`.
+    """
+
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    public: VerifyKey
+
+    @classmethod
+    def generate(cls) -> Self:
+        """Make a new ES256 identity."""
+        return cls.from_key(ec.generate_private_key(ec.SECP256R1()))
+
+    @classmethod
+    def from_key(cls, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> Self:
+        """Wrap a private key. Raises KeyFormatError if version 1 does not allow its kind."""
+        spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return cls(key, load_verify_key(spki))
+
+    @classmethod
+    def load(cls, path: Path, passphrase: bytes | None) -> Self:
+        """Read an identity from its file. Raises KeyFileError and its kinds, KeyFormatError."""
+        key = load_key(path, passphrase)
+        if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+            raise KeyFileError(f"{path} holds another kind of key than an identity")
+        return cls.from_key(key)
+
+    def save(self, path: Path, passphrase: bytes | None) -> None:
+        """Write the identity to a file of mode 0600, encrypted if there is a passphrase."""
+        save_key(path, self.key, passphrase)
+
+    @property
+    def alg(self) -> int:
+        """ES256 or PS256."""
+        return self.public.alg
+
+    @property
+    def kid(self) -> bytes:
+        """16 bytes, PROTOCOL 3."""
+        return self.public.kid
+
+    @property
+    def spki(self) -> bytes:
+        """SubjectPublicKeyInfo DER."""
+        return self.public.spki
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the raw COSE signature over ``message``."""
+        if isinstance(self.key, rsa.RSAPrivateKey):
+            return sign_ps256(self.key, message)
+        return sign_es256(self.key, message)

@@ -1,0 +1,234 @@
+"""From the pinned root to a verified roster and reader keys. Pure: bytes and ``now`` go in.
+
+The rules are The Update Framework's: the root is pinned, a lower version is a rollback, the same
+version with other bytes is a fork, an expired roster stops sealing and admission but never reading,
+acknowledging or clearing. Verification ends before anything is stored (PROTOCOL 8).
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from device_sdk.wire import cose
+from device_sdk.wire.errors import SealgateError, SignatureError
+from device_sdk.wire.excuse import Excuse
+from device_sdk.wire.key_statement import KeyStatement
+from device_sdk.wire.limits import CLOCK_SKEW
+from device_sdk.wire.roster_head import RootSuccession, RosterHead
+from device_sdk.wire.roster_page import (
+    ROLE_DEVICE,
+    ChannelEntry,
+    DeviceEntry,
+    RosterPage,
+    page_hash,
+    page_index,
+)
+from device_sdk.wire.suites import VerifyKey, key_id, load_verify_key
+
+
+class TrustError(SealgateError):
+    """Somebody or something that the owner's roster does not vouch for."""
+
+
+class RollbackError(TrustError):
+    """An older roster, or older reader keys, than were seen before."""
+
+
+class ForkError(TrustError):
+    """Two different rosters with one version, both signed: report it to the owner."""
+
+
+class RosterExpiredError(TrustError):
+    """The roster must be renewed by the owner before anything new is sealed or admitted."""
+
+
+class UnknownDeviceError(TrustError):
+    """The roster does not list the device, or not with this key or role, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The owner's root as this device or gateway pinned it at enrolment."""
+
+    root: VerifyKey
+
+    @classmethod
+    def from_spki(cls, spki: bytes) -> "Pin":
+        """Pin a root by its SubjectPublicKeyInfo. Raises KeyFormatError."""
+        return cls(load_verify_key(spki))
+
+    @property
+    def fleet_id(self) -> bytes:
+        """16 bytes: the first root's key id."""
+        return key_id(self.root.spki)
+
+    @property
+    def aad(self) -> bytes:
+        """external_aad of everything that belongs to this fleet."""
+        return cose.fleet_aad(self.fleet_id)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the root's SubjectPublicKeyInfo, 64 hex digits: what people compare."""
+        return hashlib.sha256(self.root.spki).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerifiedHead:
+    """A roster head that the fleet's root signed; its pages may still be missing."""
+
+    data: bytes
+    head: RosterHead
+    root: VerifyKey
+    """The root that signed it: the pinned one, or a successor it vouches for."""
+
+
+def verify_head(pin: Pin, data: bytes) -> VerifiedHead:
+    """Verify a signed roster head.
+
+    Raises:
+        WireError: not a roster head, or not signed by this fleet's root.
+    """
+    unverified = cose.parse_signed(RosterHead, data)
+    root = _current_root(pin, unverified.claims)
+    head = unverified.verify(root, pin.aad)
+    if head.fleet_id != pin.fleet_id:
+        raise SignatureError("the roster belongs to another fleet than the pinned root")
+    return VerifiedHead(data=data, head=head, root=root)
+
+
+def _current_root(pin: Pin, head: RosterHead) -> VerifyKey:
+    root = pin.root
+    for data in head.successions:
+        succession = cose.parse_signed(RootSuccession, data).verify(root, pin.aad)
+        if succession.fleet_id != pin.fleet_id:
+            raise SignatureError("a root succession belongs to another fleet")
+        root = load_verify_key(succession.next_root_spki)
+    return root
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Roster:
+    """A verified, complete roster."""
+
+    head: VerifiedHead
+    pages: tuple[bytes, ...]
+    devices: Mapping[str, DeviceEntry]
+    channels: Mapping[str, ChannelEntry]
+
+    @property
+    def version(self) -> int:
+        """Counts up; at least the Unix seconds of its making."""
+        return self.head.head.version
+
+    @property
+    def expires(self) -> int:
+        """Unix seconds."""
+        return self.head.head.expires
+
+    def check_current(self, now: int) -> None:
+        """Raise RosterExpiredError once the roster has expired."""
+        if now >= self.expires:
+            raise RosterExpiredError(
+                f"the roster (version {self.version}) has expired: the owner must renew it"
+            )
+
+    def is_active(self, name: str, now: int, role: str = ROLE_DEVICE) -> bool:
+        """Tell whether a device or gateway is listed with a role, unrevoked and unexpired."""
+        entry = self.devices.get(name)
+        return (
+            entry is not None
+            and role in entry.roles
+            and not entry.revoked_at
+            and now < entry.not_after
+        )
+
+    def is_revoked(self, name: str) -> bool:
+        """Tell whether the owner revoked a device, which differs from never having admitted it."""
+        entry = self.devices.get(name)
+        return entry is not None and bool(entry.revoked_at)
+
+    def identity(self, name: str, kid: bytes, role: str = ROLE_DEVICE) -> VerifyKey:
+        """Return an identity key, also of a revoked device: held mail still verifies.
+
+        Raises:
+            UnknownDeviceError: no such device, role or key in the roster.
+        """
+        entry = self.devices.get(name)
+        if entry is None or role not in entry.roles:
+            raise UnknownDeviceError(f"the roster lists no {role} named {name}")
+        for spki in entry.identities:
+            if key_id(spki) == kid:
+                return load_verify_key(spki)
+        raise UnknownDeviceError(f"the roster lists another identity key for {name}")
+
+
+def complete_roster(head: VerifiedHead, pages: Mapping[bytes, bytes]) -> Roster:
+    """Put a verified head and its pages (by their hashes) together.
+
+    Raises:
+        TrustError: a page is missing, or has another hash than the head names.
+        WireError: a page is malformed, or lists a name that belongs to another page.
+    """
+    devices: dict[str, DeviceEntry] = {}
+    channels: dict[str, ChannelEntry] = {}
+    ordered = []
+    for index, expected in enumerate(head.head.page_hashes):
+        data = pages.get(expected)
+        if data is None or page_hash(data) != expected:
+            raise TrustError("a page of the roster is missing or not the one the owner signed")
+        page = RosterPage.decode(data)
+        for name in (*page.devices, *page.channels):
+            if page_index(name, len(head.head.page_hashes)) != index:
+                raise TrustError(f"the roster lists {name} on the wrong page")
+        devices.update(page.devices)
+        channels.update(page.channels)
+        ordered.append(data)
+    return Roster(head=head, pages=tuple(ordered), devices=devices, channels=channels)
+
+
+def check_successor(current: VerifiedHead | None, new: VerifiedHead) -> bool:
+    """Tell whether ``new`` is newer than ``current``; False if it is the same one.
+
+    Raises:
+        RollbackError: an older version.
+        ForkError: the same version with other bytes.
+    """
+    if current is None or new.head.version > current.head.version:
+        return True
+    if new.head.version < current.head.version:
+        raise RollbackError(
+            f"roster version {new.head.version} is older than the known {current.head.version}"
+        )
+    if new.head != current.head:
+        raise ForkError(f"two different rosters have version {new.head.version}: tell the owner")
+    return False
+
+
+def verify_key_statement(data: bytes, device: str, roster: Roster) -> KeyStatement:
+    """Return a device's reader-key statement, signed by an identity that the roster lists for it.
+
+    Raises:
+        WireError: malformed, another device's, or a signature that does not verify.
+        UnknownDeviceError: the roster does not list the device or the key.
+    """
+    unverified = cose.parse_signed(KeyStatement, data)
+    if unverified.claims.device != device:
+        raise SignatureError(f"the key statement is another device's than {device}'s")
+    identity = roster.identity(device, unverified.kid)
+    return unverified.verify(identity, cose.FLEETLESS_AAD)
+
+
+def newest_key(statements: Iterable[KeyStatement], *, now: int, until: int) -> KeyStatement | None:
+    """Return the statement with the highest serial that is valid from ``now`` to ``until``.
+
+    A key made a moment ago by a device whose clock runs a little ahead counts as valid.
+    """
+    latest = now + CLOCK_SKEW
+    valid = [s for s in statements if s.not_before <= latest and until <= s.not_after]
+    return max(valid, key=lambda statement: statement.serial, default=None)
+
+
+def verify_excuse(data: bytes, roster: Roster, aad: bytes) -> Excuse:
+    """Return an excuse signed by the owner's current root. Raises WireError."""
+    return cose.parse_signed(Excuse, data).verify(roster.head.root, aad)
