@@ -1,0 +1,217 @@
+"""A device's keys at rest: one directory, one process, nobody else.
+
+Layout: ``identity.pem``, and for each reader key ``reader-SERIAL.pem`` with the statement that
+announces it, ``reader-SERIAL.statement``. Directory 0700, files 0600; anything looser is refused.
+"""
+
+import fcntl
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from device_sdk.identity import Identity
+from device_sdk.key_file import KeyFileError, check_private, write_private_file
+from device_sdk.reader_key import ReaderKey
+from device_sdk.wire import cose
+from device_sdk.wire.errors import SealgateError
+from device_sdk.wire.join_request import JoinRequest
+from device_sdk.wire.key_statement import KeyStatement
+from device_sdk.wire.limits import CLOCK_SKEW, READER_KEY_RENEWAL, READER_KEY_VALIDITY
+from device_sdk.wire.names import as_name
+
+_IDENTITY, _LOCK = "identity.pem", "lock"
+
+
+class DirectoryInUseError(SealgateError):
+    """Another process has the device's directory open: ``pid``, or 0 if unknown."""
+
+    def __init__(self, directory: Path, pid: int) -> None:
+        super().__init__(f"{directory} is in use by process {pid or 'unknown'}: stop it first")
+        self.pid = pid
+
+
+class NoDeviceError(SealgateError):
+    """The directory holds no device, or already holds one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwnReaderKey:
+    """One of the device's reader keys, with what it says about it."""
+
+    statement: KeyStatement
+    signed: bytes
+    """The statement as it is announced."""
+    key: ReaderKey
+
+
+class KeyStore:
+    """The keys of one device, locked to this process until `close`."""
+
+    def __init__(self, directory: Path, passphrase: bytes | None, lock: int) -> None:
+        self.directory = directory
+        self._passphrase = passphrase
+        self._lock = lock
+        self.identity = Identity.load(directory / _IDENTITY, passphrase)
+        self._keys = self._load_reader_keys()
+
+    @classmethod
+    def create(cls, directory: Path, name: str, passphrase: bytes | None, *, now: int) -> Self:
+        """Make a device: its directory, identity and first reader key.
+
+        Raises:
+            NoDeviceError: the directory already holds a device.
+            MalformedError: a name outside 1 to 64 of a-z 0-9 . _ -
+        """
+        as_name(name, "device name")
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_private(directory)
+        if (directory / _IDENTITY).exists():
+            raise NoDeviceError(f"{directory} already holds a device: choose another directory")
+        lock = _take_lock(directory)
+        identity = Identity.generate()
+        first = _make_reader_key(name, identity, now=now, serial=now)
+        # The identity comes last: a directory that has one is complete.
+        _save_reader_key(directory, first, passphrase)
+        identity.save(directory / _IDENTITY, passphrase)
+        return cls(directory, passphrase, lock)
+
+    @classmethod
+    def open(cls, directory: Path, passphrase: bytes | None) -> Self:
+        """Open a device's keys.
+
+        Raises:
+            NoDeviceError: there is no device in the directory.
+            DirectoryInUseError: another process uses it.
+            KeyFileError: a key is missing, damaged, open to others, or its passphrase is wrong.
+        """
+        if not (directory / _IDENTITY).exists():
+            raise NoDeviceError(f"{directory} holds no device: sealgate device init makes one")
+        check_private(directory)
+        lock = _take_lock(directory)
+        try:
+            return cls(directory, passphrase, lock)
+        except BaseException:
+            os.close(lock)
+            raise
+
+    def close(self) -> None:
+        """Let other processes use the directory."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """The device's id."""
+        return self._keys[-1].statement.device
+
+    @property
+    def reader_keys(self) -> Sequence[OwnReaderKey]:
+        """All reader keys that are still here, oldest first."""
+        return tuple(self._keys)
+
+    def reader_key(self, kid: bytes) -> ReaderKey | None:
+        """Return the reader key of a kid, or None if it is gone."""
+        return next((own.key for own in self._keys if own.key.kid == kid), None)
+
+    def join_request(self, *, now: int) -> bytes:
+        """Return the signed request by which the owner admits this device (PROTOCOL 8.2)."""
+        request = JoinRequest(
+            name=self.name,
+            identity_spki=self.identity.spki,
+            time=now,
+            key_statement=self._keys[-1].signed,
+        )
+        return cose.sign(request, self.identity, cose.FLEETLESS_AAD)
+
+    def renewal_due(self, *, now: int) -> bool:
+        """Tell whether the newest reader key is old enough for a successor."""
+        return now >= self._keys[-1].statement.not_before + READER_KEY_RENEWAL
+
+    def add_reader_key(self, *, now: int, above: int = 0) -> OwnReaderKey:
+        """Make, save and return a new reader key. It takes seconds on a small machine.
+
+        ``above`` is the highest serial known to others: after a restore it is above our own.
+        """
+        serial = max(self._keys[-1].statement.serial + 1, above + 1, now)
+        own = _make_reader_key(self.name, self.identity, now=now, serial=serial)
+        _save_reader_key(self.directory, own, self._passphrase)
+        self._keys.append(own)
+        return own
+
+    def erase_expired(self, *, now: int) -> int:
+        """Erase the private keys that no valid message can need; return how many.
+
+        The newest stays, so that the device keeps its name and last serial.
+        """
+        expired = [own for own in self._keys[:-1] if own.statement.not_after + CLOCK_SKEW < now]
+        for own in expired:
+            path = _reader_path(self.directory, own.statement.serial)
+            path.unlink(missing_ok=True)
+            path.with_suffix(".statement").unlink(missing_ok=True)
+            self._keys.remove(own)
+        return len(expired)
+
+    def _load_reader_keys(self) -> list[OwnReaderKey]:
+        keys = []
+        for path in self.directory.glob("reader-*.statement"):
+            signed = path.read_bytes()
+            statement = cose.parse_signed(KeyStatement, signed).verify(
+                self.identity.public, cose.FLEETLESS_AAD
+            )
+            key = ReaderKey.load(path.with_suffix(".pem"), self._passphrase)
+            keys.append(OwnReaderKey(statement=statement, signed=signed, key=key))
+        if not keys:
+            raise KeyFileError(f"{self.directory} holds an identity, but no reader key")
+        return sorted(keys, key=lambda own: own.statement.serial)
+
+
+def _make_reader_key(name: str, identity: Identity, *, now: int, serial: int) -> OwnReaderKey:
+    key = ReaderKey.generate()
+    statement = KeyStatement(
+        device=name,
+        spki=key.public.spki,
+        not_before=now,
+        not_after=now + READER_KEY_VALIDITY,
+        serial=serial,
+    )
+    signed = cose.sign(statement, identity, cose.FLEETLESS_AAD)
+    return OwnReaderKey(statement=statement, signed=signed, key=key)
+
+
+def _save_reader_key(directory: Path, own: OwnReaderKey, passphrase: bytes | None) -> None:
+    path = _reader_path(directory, own.statement.serial)
+    own.key.save(path, passphrase)
+    # The statement comes last: a key that has one is complete.
+    write_private_file(path.with_suffix(".statement"), own.signed)
+
+
+def _reader_path(directory: Path, serial: int) -> Path:
+    return directory / f"reader-{serial}.pem"
+
+
+def _take_lock(directory: Path) -> int:
+    lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = os.pread(lock, 20, 0)
+        os.close(lock)
+        raise DirectoryInUseError(directory, int(pid) if pid.isdigit() else 0) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock
