@@ -1,0 +1,123 @@
+"""A device's keys: made once, locked, renewed and erased."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from device_sdk.key_file import KeyFileError, LoosePermissionsError
+from device_sdk.keystore import DirectoryInUseError, KeyStore, NoDeviceError
+from device_sdk.wire.errors import MalformedError
+from device_sdk.wire.join_request import verify_join_request
+from device_sdk.wire.limits import CLOCK_SKEW, DAY, READER_KEY_RENEWAL, READER_KEY_VALIDITY
+
+NOW = 1_800_000_000
+
+
+@pytest.fixture(scope="module")
+def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A device's directory; making one takes an RSA key, so tests that only look share it."""
+    directory = tmp_path_factory.mktemp("keys") / "thermo-1"
+    KeyStore.create(directory, "thermo-1", None, now=NOW).close()
+    return directory
+
+
+def test_a_device_keeps_its_name_and_keys(device: Path) -> None:
+    with KeyStore.open(device, None) as first:
+        identity, kid = first.identity.spki, first.reader_keys[0].key.kid
+    with KeyStore.open(device, None) as again:
+        assert again.name == "thermo-1"
+        assert again.identity.spki == identity
+        assert again.reader_key(kid) is not None
+
+
+def test_the_join_request_holds_both_public_keys_under_the_devices_own_signatures(
+    device: Path,
+) -> None:
+    with KeyStore.open(device, None) as store:
+        request, statement = verify_join_request(store.join_request(now=NOW))
+        assert request.name == "thermo-1"
+        assert request.identity_spki == store.identity.spki
+        assert statement == store.reader_keys[0].statement
+
+
+def test_a_second_process_is_refused_and_told_which_one_holds_the_directory(device: Path) -> None:
+    with KeyStore.open(device, None):
+        code = (
+            "import sys, os; from pathlib import Path; from device_sdk.keystore import *\n"
+            "try: KeyStore.open(Path(sys.argv[1]), None)\n"
+            "except DirectoryInUseError as error: print(error.pid == os.getppid())"
+        )
+        output = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", code, str(device)], capture_output=True, text=True, check=True
+        )
+        assert output.stdout.strip() == "True"
+
+
+def test_a_closed_directory_can_be_opened_again(device: Path) -> None:
+    KeyStore.open(device, None).close()
+    KeyStore.open(device, None).close()
+
+
+def test_a_failed_opening_leaves_the_directory_free(device: Path) -> None:
+    with pytest.raises(KeyFileError):
+        KeyStore.open(device, b"a passphrase it does not have")
+    KeyStore.open(device, None).close()
+
+
+def test_the_same_process_cannot_open_a_directory_twice(device: Path) -> None:
+    with KeyStore.open(device, None), pytest.raises(DirectoryInUseError):
+        KeyStore.open(device, None)
+
+
+def test_a_directory_open_to_others_is_refused(device: Path) -> None:
+    device.chmod(0o755)
+    try:
+        with pytest.raises(LoosePermissionsError):
+            KeyStore.open(device, None)
+    finally:
+        device.chmod(0o700)
+
+
+def test_a_directory_with_a_device_is_not_overwritten(device: Path) -> None:
+    with pytest.raises(NoDeviceError, match="already"):
+        KeyStore.create(device, "other", None, now=NOW)
+
+
+def test_an_empty_directory_says_how_a_device_is_made(tmp_path: Path) -> None:
+    with pytest.raises(NoDeviceError, match="device init"):
+        KeyStore.open(tmp_path, None)
+
+
+@pytest.mark.parametrize("name", ["", "Upper", "a/b", "a+b", "#", "$x", "ü", "x" * 65])
+def test_names_that_could_be_topics_or_wildcards_are_refused_before_anything_is_made(
+    tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(MalformedError):
+        KeyStore.create(tmp_path / "device", name, None, now=NOW)
+    assert not (tmp_path / "device").exists()
+
+
+def test_reader_keys_are_renewed_and_erased_in_their_time(tmp_path: Path) -> None:
+    directory = tmp_path / "hub"
+    with KeyStore.create(directory, "hub", b"pass", now=NOW) as store:
+        old = store.reader_keys[0].key.kid
+        assert not store.renewal_due(now=NOW + READER_KEY_RENEWAL - 1)
+        later = NOW + READER_KEY_RENEWAL
+        assert store.renewal_due(now=later)
+        new = store.add_reader_key(now=later)
+        assert not store.renewal_due(now=later)
+        assert store.erase_expired(now=NOW + READER_KEY_VALIDITY + CLOCK_SKEW) == 0
+        assert store.erase_expired(now=NOW + READER_KEY_VALIDITY + CLOCK_SKEW + 1) == 1
+        assert store.reader_key(old) is None
+    with KeyStore.open(directory, b"pass") as again:
+        assert [own.statement for own in again.reader_keys] == [new.statement]
+        # However late it is, the newest stays: it carries the name and the last serial.
+        assert again.erase_expired(now=NOW + 1000 * DAY) == 0
+
+
+def test_a_restored_device_takes_a_serial_above_the_one_others_know(tmp_path: Path) -> None:
+    with KeyStore.create(tmp_path / "hub", "hub", None, now=NOW) as store:
+        assert store.add_reader_key(now=NOW, above=NOW + 500).statement.serial == NOW + 501
+        assert store.add_reader_key(now=NOW).statement.serial == NOW + 502
