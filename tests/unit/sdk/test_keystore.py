@@ -49,7 +49,7 @@ def test_a_second_process_is_refused_and_told_which_one_holds_the_directory(devi
             "try: KeyStore.open(Path(sys.argv[1]), None)\n"
             "except DirectoryInUseError as error: print(error.pid == os.getppid())"
         )
-        output = subprocess.run(  # noqa: S603
+        output = subprocess.run(
             [sys.executable, "-c", code, str(device)], capture_output=True, text=True, check=True
         )
         assert output.stdout.strip() == "True"
