@@ -1,0 +1,104 @@
+"""The public bundle as files: what the owner gives away, and a gateway serves.
+
+``root.pub`` (PEM), ``roster`` (head and pages), ``keys/{device}`` (a device's statements). A file
+changes as a whole or not at all, and the roster last: whoever sees it sees the keys it needs.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+    load_pem_public_key,
+)
+
+from device_sdk.trust import Pin, Roster, TrustError, verify_key_statement
+from device_sdk.wire.errors import WireError
+from device_sdk.wire.key_statement import KeyStatement, decode_key_list, encode_key_list
+from device_sdk.wire.limits import MAX_KEY_STATEMENTS
+from gateway.owner.errors import FleetError
+from gateway.owner.signing import open_roster
+
+
+class PublicBundle:
+    """The directory ``public`` of a fleet, or a copy of it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.root_file = directory / "root.pub"
+        self.roster_file = directory / "roster"
+        self.keys = directory / "keys"
+
+    def pin(self) -> Pin:
+        """Return the root that the bundle names. Raises FleetError, KeyFormatError."""
+        try:
+            key = load_pem_public_key(_read(self.root_file))
+        except ValueError as error:
+            raise FleetError(f"{self.root_file} holds no public key in PEM") from error
+        return Pin.from_spki(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+    def roster(self) -> Roster:
+        """Return the verified roster. Raises FleetError, TrustError, WireError."""
+        return open_roster(_read(self.roster_file), self.pin())
+
+    def write_root(self, spki: bytes) -> None:
+        """Write the root's public key, and make room for the rest."""
+        self.keys.mkdir(parents=True, exist_ok=True)
+        pem = load_der_public_key(spki).public_bytes(
+            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+        )
+        write_whole(self.root_file, pem)
+
+    def write_roster(self, data: bytes) -> None:
+        """Replace the roster."""
+        write_whole(self.roster_file, data)
+
+    def statements(self, device: str, roster: Roster, now: int) -> dict[bytes, KeyStatement]:
+        """Return a device's unexpired statements that verify; whatever else is there is ignored."""
+        try:
+            listed = decode_key_list((self.keys / device).read_bytes())
+        except (FileNotFoundError, WireError):
+            return {}
+        found = {}
+        for data in listed:
+            with contextlib.suppress(WireError, TrustError):
+                statement = verify_key_statement(data, device, roster)
+                if statement.not_after > now:
+                    found[data] = statement
+        return found
+
+    def add_statement(self, device: str, data: bytes, roster: Roster, now: int) -> None:
+        """Put a statement beside the device's unexpired ones. Raises TrustError, WireError."""
+        found = self.statements(device, roster, now)
+        found[data] = verify_key_statement(data, device, roster)
+        ordered = sorted(found, key=lambda item: found[item].serial)
+        self.keys.mkdir(parents=True, exist_ok=True)
+        write_whole(self.keys / device, encode_key_list(ordered[-MAX_KEY_STATEMENTS:]))
+
+
+def write_whole(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write a file whole or not at all, also through a crash; by default everybody may read it."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fchmod(file.fileno(), mode)  # whatever the umask
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FleetError(f"cannot read {path}: {error.strerror}") from error
