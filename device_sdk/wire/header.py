@@ -1,7 +1,7 @@
 """The signed header of a message: what its sender says about it to everybody (PROTOCOL 5.1)."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from device_sdk.wire import cbor, cose
 from device_sdk.wire.errors import MalformedError
@@ -96,7 +96,9 @@ class Header:
             fields[_READER_ROOT], "header.reader-root", length=2
         )
         return cls(
-            content_type=_as_content_type(fields[cose.CONTENT_TYPE]),
+            content_type=cbor.as_text(
+                fields[cose.CONTENT_TYPE], "header.content-type", most=MAX_CONTENT_TYPE
+            ),
             sender_kid=cbor.as_bytes(fields[cose.KID], "header.kid", size=KID_SIZE),
             iv=cbor.as_bytes(fields[cose.IV], "header.iv", size=IV_SIZE),
             sender=as_name(claims[_SENDER], "header.sender"),
@@ -111,12 +113,3 @@ class Header:
             ),
             sequence=cbor.as_uint(fields[_SEQUENCE], "header.sequence"),
         )
-
-
-def _as_content_type(value: Any) -> str:
-    text = cbor.as_text(value, "header.content-type", most=MAX_CONTENT_TYPE)
-    if not text.isascii() or not text.isprintable():
-        raise MalformedError(
-            "header.content-type", expected="a media type in printable ASCII", got="other text"
-        )
-    return text
