@@ -1,0 +1,52 @@
+"""The high-water mark of wall time (PROTOCOL 13.7): time goes only forward, and not by leaps.
+
+A clock that jumps a year ahead must not delete the mailbox, and one that goes back must not let
+anything be replayed. Pure, but for `advance` and `confirm`, which keep the mark in the ledger.
+"""
+
+from dataclasses import dataclass
+
+from device_sdk.wire.limits import DAY
+from gateway.store.port import Transaction
+
+MAX_LEAP = 7 * DAY
+"""A gateway may be switched off for a week without asking its operator what day it is."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clock:
+    """What the gateway takes the time to be."""
+
+    now: int
+    """The high-water mark H in Unix seconds; as ``now`` for every decision."""
+    monotonic: float
+    """The monotonic clock, in seconds, when H was last moved or taken from the ledger."""
+    paused: bool = False
+    """Wall time is too far ahead to be believed: admission and expiry wait for the operator."""
+
+
+def tick(clock: Clock, *, wall: int, monotonic: float, empty: bool) -> Clock:
+    """Return the clock after looking at both of the machine's clocks.
+
+    Args:
+        clock: the clock before.
+        wall: Unix seconds.
+        monotonic: seconds, from the same start as the clock's own.
+        empty: the ledger holds nothing that time could end: any wall time is believed.
+    """
+    raise NotImplementedError
+
+
+def start(tx: Transaction, *, wall: int, monotonic: float) -> Clock:
+    """Take the mark from the ledger at start and do the first tick."""
+    raise NotImplementedError
+
+
+def advance(tx: Transaction, clock: Clock, *, wall: int, monotonic: float) -> Clock:
+    """Tick, and store the mark if it moved. Everything that drops by time needs this before."""
+    raise NotImplementedError
+
+
+def confirm(tx: Transaction, *, wall: int, monotonic: float) -> Clock:
+    """Believe the wall clock, because the operator says so. The mark still never goes back."""
+    raise NotImplementedError

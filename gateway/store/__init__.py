@@ -1,0 +1,1 @@
+"""The ledger: what the gateway has promised to keep, and nothing longer than it must."""

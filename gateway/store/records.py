@@ -1,0 +1,155 @@
+"""What stands in the ledger, as frozen records. Times are Unix seconds, sizes bytes."""
+
+from dataclasses import dataclass, field
+
+from gateway.lifecycle import CopyState, MessageState, SlotState
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class MessageKey:
+    """A message's name everywhere: message ids are unique only per sender (PROTOCOL 9)."""
+
+    sender: str
+    message_id: bytes
+    """16 bytes."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CopyRef:
+    """Names one reader's copy of one message, and so one inbox topic."""
+
+    key: MessageKey
+    reader: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """A message without its content."""
+
+    key: MessageKey
+    digest: bytes
+    """32 bytes, PROTOCOL 5.5."""
+    channel: str
+    reader_count: int
+    """Readers that the sender signed for, known or not."""
+    size: int
+    """Of the envelope as received, or of the first adopted copy."""
+    held_at: int
+    expires: int
+    state: MessageState
+    ended_by: str = ""
+    """Detail word of its *expired* event: empty or "sender-revoked"."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Body:
+    """A message's content, sealed. It is dropped when no reader is owed a copy any more."""
+
+    protected: bytes
+    """The encoded header."""
+    sign_protected: bytes
+    signature: bytes
+    ciphertext: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wrap:
+    """What only one reader's copy has. It is dropped when the slot is settled."""
+
+    kid: bytes
+    """16 bytes: the reader key it is wrapped to."""
+    open_hash: bytes
+    """32 bytes, with which the read ack's open-token must agree."""
+    wrapped_cek: bytes = field(repr=False)
+    path: tuple[bytes, ...] = field(repr=False)
+    """The inclusion path, kept from the commit on: dropped leaves could not be recomputed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slot:
+    """One reader of one message."""
+
+    reader: str
+    index: int
+    """Position in the sender's reader list."""
+    state: SlotState
+    copy: CopyState
+    offers: int = 0
+    """How often the copy was offered to the broker: the back-off grows with it."""
+    act_at: int = 0
+    """When the copy or its clearing is to be published (again)."""
+    ack: bytes = field(default=b"", repr=False)
+    """The signed read ack, if one settled the slot."""
+    excuse: bytes = field(default=b"", repr=False)
+    """The owner's signed excuse, if one settled the slot."""
+    revoked_at: int = 0
+    """The roster version that revoked the reader, if a revocation settled the slot."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredCopy:
+    """All that makes up one reader's copy."""
+
+    ref: CopyRef
+    index: int
+    body: Body
+    wrap: Wrap
+    expires: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredKey:
+    """A verified reader-key statement."""
+
+    device: str
+    kid: bytes
+    serial: int
+    not_before: int
+    not_after: int
+    statement: bytes
+    """As its device signed it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredRoster:
+    """The roster that the gateway acts on, verified before it was stored."""
+
+    version: int
+    head: bytes
+    pages: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tombstone:
+    """What is left of a forgotten message until its expiry: keyed hashes, against replay."""
+
+    mark: bytes
+    """Of (sender, message-id), 32 bytes."""
+    digest_mark: bytes
+    """Of the digest, 32 bytes."""
+    expires: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """What one sender's held messages take up."""
+
+    messages: int
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """One line of ``sealgate messages list``: metadata, and no more of it than needed."""
+
+    sender: str
+    id_prefix: str
+    """The first 8 hex digits of the message id."""
+    channel: str
+    state: MessageState
+    reader_count: int
+    owing: tuple[str, ...]
+    """Readers that still owe a read ack."""
+    size: int
+    held_at: int
+    expires: int
