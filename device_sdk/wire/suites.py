@@ -160,8 +160,12 @@ def _check_rsa(key: rsa.RSAPublicKey) -> None:
             expected=f"{RSA_SIZES.start} to {RSA_SIZES.stop - 1} bits",
             got=f"{key.key_size} bits",
         )
-    if key.public_numbers().e != RSA_EXPONENT:
+    numbers = key.public_numbers()
+    if numbers.e != RSA_EXPONENT:
         raise KeyFormatError("RSA key", expected="exponent 65537", got="another exponent")
+    # OpenSSL loads such a key, but cannot calculate with it: it would fail only when sealing.
+    if numbers.n % 2 == 0:
+        raise KeyFormatError("RSA key", expected="an odd modulus", got="an even one")
 
 
 def _der_signature(signature: bytes) -> bytes:

@@ -1,6 +1,5 @@
 """Strict CBOR: what version 1 says in bytes it says in one way, and nothing else gets in."""
 
-import time
 from typing import Any
 
 import cbor2
@@ -111,11 +110,9 @@ def colliding_keys(count: int) -> bytes:
     ],
 )
 def test_hostile_bytes_cost_no_more_than_their_length(data: bytes) -> None:
-    before = time.process_time()
+    # What takes years elsewhere would meet the suite's timeout here.
     with pytest.raises(MalformedError):
         decode(data)
-    # Not a benchmark: what this guards against takes minutes to years.
-    assert time.process_time() - before < 20
 
 
 def test_names_are_put_into_the_order_of_their_encoded_bytes() -> None:
