@@ -1,0 +1,86 @@
+"""Who belongs to a fleet, read from its public bundle alone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from device_sdk.trust import Roster
+from device_sdk.wire.roster_page import DeviceEntry
+from gateway.owner.bundle import PublicBundle
+from gateway.owner.errors import FleetError
+from gateway.owner.fleet import fleet_name
+from gateway.owner.join import key_fingerprint
+
+State = Literal["active", "revoked", "ended"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Member:
+    """One device or gateway of the roster. Times are Unix seconds."""
+
+    name: str
+    roles: tuple[str, ...]
+    state: State
+    """*ended*: its membership ran out."""
+    not_after: int
+    reader_key_until: int
+    """When the last of its reader keys in the bundle expires; 0 if there is none."""
+    fingerprint: str
+    """SHA-256 of its newest identity key, 64 hex digits."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overview:
+    """A fleet as its bundle tells it."""
+
+    name: str
+    """Empty where only the bundle is at hand: it is the owner's own word."""
+    root_fingerprint: str
+    roster_version: int
+    roster_expires: int
+    members: tuple[Member, ...]
+
+
+def read_overview(directory: Path, *, now: int) -> Overview:
+    """Read a fleet's directory or a copy of its bundle, and verify it.
+
+    Raises:
+        FleetError: no fleet and no bundle.
+        TrustError, WireError: a bundle that its root did not sign.
+    """
+    bundle = PublicBundle(directory / "public")
+    if not bundle.root_file.exists():
+        bundle = PublicBundle(directory)
+    if not bundle.root_file.exists():
+        raise FleetError(f"{directory} holds no fleet and no bundle: expected a root.pub in it")
+    roster = bundle.roster()
+    return Overview(
+        name=fleet_name(directory) or "",
+        root_fingerprint=bundle.pin().fingerprint,
+        roster_version=roster.version,
+        roster_expires=roster.expires,
+        members=tuple(
+            _member(name, entry, bundle, roster, now)
+            for name, entry in sorted(roster.devices.items())
+        ),
+    )
+
+
+def _member(
+    name: str, entry: DeviceEntry, bundle: PublicBundle, roster: Roster, now: int
+) -> Member:
+    statements = bundle.statements(name, roster, now).values()
+    return Member(
+        name=name,
+        roles=entry.roles,
+        state=_state(entry, now),
+        not_after=entry.not_after,
+        reader_key_until=max((statement.not_after for statement in statements), default=0),
+        fingerprint=key_fingerprint(entry.identities[-1]),
+    )
+
+
+def _state(entry: DeviceEntry, now: int) -> State:
+    if entry.revoked_at:
+        return "revoked"
+    return "active" if now < entry.not_after else "ended"
