@@ -91,7 +91,7 @@ class RawClient:
 
     async def close(self) -> None:
         self._writer.close()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(ConnectionError):
             await self._writer.wait_closed()
 
     async def __aenter__(self) -> Self:
@@ -103,14 +103,14 @@ class RawClient:
     async def send(self, data: bytes) -> None:
         """Write; a connection that the broker has closed is noticed when reading."""
         self._writer.write(data)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(ConnectionError):
             await asyncio.wait_for(self._writer.drain(), PATIENCE)
 
     async def read(self) -> tuple[int, bytes] | None:
         """The next packet's first byte and body; None when the broker has closed."""
         try:
             return await asyncio.wait_for(self._read(), PATIENCE)
-        except (asyncio.IncompleteReadError, OSError):
+        except (asyncio.IncompleteReadError, ConnectionError):  # not OSError: TimeoutError is one
             return None
 
     async def _read(self) -> tuple[int, bytes]:
