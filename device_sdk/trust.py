@@ -191,15 +191,21 @@ def check_successor(current: VerifiedHead | None, new: VerifiedHead) -> bool:
     """Tell whether ``new`` is newer than ``current``; False if it is the same one.
 
     Raises:
-        RollbackError: an older version.
-        ForkError: the same version with other bytes.
+        RollbackError: an older version, or one signed without the root successions that are known.
+        ForkError: the same version with other content.
     """
-    if current is None or new.head.version > current.head.version:
+    if current is None:
         return True
     if new.head.version < current.head.version:
         raise RollbackError(
             f"roster version {new.head.version} is older than the known {current.head.version}"
         )
+    # A root that was replaced may be in a thief's hands: it signs nothing any more (PROTOCOL 8.4).
+    known = current.head.successions
+    if new.head.successions[: len(known)] != known:
+        raise RollbackError("the roster is signed by a root that the owner has replaced")
+    if new.head.version > current.head.version:
+        return True
     if new.head != current.head:
         raise ForkError(f"two different rosters have version {new.head.version}: tell the owner")
     return False

@@ -87,8 +87,10 @@ def as_uint(value: Any, what: str, *, most: int = 2**64 - 1) -> int:
     """Return an unsigned integer of at most ``most``."""
     if type(value) is not int:
         raise MalformedError(what, expected="an unsigned integer", got=type(value).__name__)
-    if not 0 <= value <= most:
-        raise MalformedError(what, expected=f"0 to {most}", got="an integer outside")
+    if value < 0:
+        raise MalformedError(what, expected="an unsigned integer", got="a negative one")
+    if value > most:
+        raise TooLargeError(what, expected=f"at most {most}", got=str(value))
     return value
 
 

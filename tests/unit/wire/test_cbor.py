@@ -155,8 +155,10 @@ def test_sizes_are_checked_at_both_ends() -> None:
         cbor.as_bytes(b"123", "test", most=2)
     with pytest.raises(TooLargeError, match="at most 1"):
         cbor.as_array([1, 2], "test", most=1)
-    with pytest.raises(MalformedError, match="0 to 9"):
+    with pytest.raises(TooLargeError, match="at most 9"):
         cbor.as_uint(10, "test", most=9)
+    with pytest.raises(MalformedError, match="an unsigned integer"):
+        cbor.as_uint(-1, "test")
 
 
 @pytest.mark.parametrize("text", ["", "x" * 9, "tab\t", "bell\a", "esc\x1b[2J", "na\u00efve"])
