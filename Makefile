@@ -43,7 +43,8 @@ fix: dev
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: dev
+bench: dev mosquitto
+	@sh requirements/venv.sh .venv bench
 	@$(BIN)/python -m tests.bench
 
 clean:
@@ -70,4 +71,5 @@ lock:
 	@$(LOCK) requirements/lock.in -o requirements/lock.txt
 	@$(LOCK) --extra all pyproject.toml requirements/run.in -o requirements/run.txt
 	@$(LOCK) --extra all --group dev pyproject.toml requirements/dev.in -o requirements/dev.txt
+	@$(LOCK) --extra all --group dev pyproject.toml requirements/bench.in -o requirements/bench.txt
 	@$(LOCK) --extra all pyproject.toml requirements/oracles.in -o requirements/oracles.txt
