@@ -31,6 +31,7 @@ import logging
 from functools import partial
 
 from gateway.access import DEFAULT_PREFIX, check_prefix
+from gateway.errors import GatewayError
 
 from .embedded.connection import Connection
 from .embedded.hub import Authenticate, Hub
@@ -41,7 +42,7 @@ __all__ = ["Authenticate", "BrokerNotStartedError", "EmbeddedBroker"]
 logger = logging.getLogger("gateway.embedded_broker")
 
 
-class BrokerNotStartedError(Exception):
+class BrokerNotStartedError(GatewayError):
     """The embedded broker cannot listen where it should."""
 
 
@@ -127,9 +128,17 @@ class EmbeddedBroker:
         strangers = sum(connection.stranger for connection in self._connections)
         if len(self._connections) >= MAX_CONNECTIONS or strangers >= MAX_STRANGERS:
             return _Full()
-        connection = Connection(hub, max_packet_bytes=self._max_packet_bytes, gone=self._on_gone)
+        return Connection(
+            hub,
+            max_packet_bytes=self._max_packet_bytes,
+            arrived=self._on_arrived,
+            gone=self._on_gone,
+        )
+
+    def _on_arrived(self, connection: Connection) -> None:
         self._connections.add(connection)
-        return connection
+        if self._server is None:  # accepted just before stop()
+            connection.end("the broker stops")
 
     def _on_gone(self, connection: Connection) -> None:
         self._connections.discard(connection)

@@ -41,9 +41,17 @@ _UNREAD = "it does not read what it is sent"
 class Connection(asyncio.Protocol):
     """An MQTT 3.1.1 client's connection, from accept to the last byte."""
 
-    def __init__(self, hub: Hub, *, max_packet_bytes: int, gone: Callable[[Connection], None]):
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        max_packet_bytes: int,
+        arrived: Callable[[Connection], None],
+        gone: Callable[[Connection], None],
+    ) -> None:
         self._hub = hub
         self._max_packet_bytes = max_packet_bytes
+        self._arrived = arrived
         self._gone = gone
         self._loop = asyncio.get_running_loop()
         self._session: Session | None = None
@@ -77,6 +85,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._timer = self._loop.call_later(CONNECT_SECONDS, self.end, "no CONNECT in time")
+        self._arrived(self)
 
     def data_received(self, data: bytes) -> None:
         self._heard = self._loop.time()

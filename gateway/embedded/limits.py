@@ -1,6 +1,6 @@
 """What one client can cost the others, bounded. Sizes in bytes, times in seconds."""
 
-# An envelope for 1,000 readers with 256 KiB of payload is just under 1 MiB (PROTOCOL, "Limits").
+# Twice the largest envelope: 256 KiB of payload for 1,000 readers is just under 1 MiB.
 MAX_PACKET_BYTES = 2 * 1024 * 1024
 
 # Any other packet: the largest in use is a SUBSCRIBE to the keys of 1,000 readers, 85 KiB.
