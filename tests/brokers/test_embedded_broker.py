@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gateway.access import Client, Role
 from gateway.embedded_broker import BrokerNotStartedError, EmbeddedBroker
 from tests.brokers.embedded import PREFIX, Bench, authenticate, embedded_broker
 from tests.brokers.raw_client import RawClient, packet, publish, subscribe, text
@@ -80,6 +81,18 @@ async def test_the_same_client_id_under_another_name_is_another_session(bench: B
     gateway = await bench.log_in("gw-1", client_id="hub")
     await gateway.publish(NOTICE, b"x")
     assert (await hub.next()) is not None
+
+
+async def test_an_anonymous_client_is_refused_however_generous_the_authentication() -> None:
+    def generous(client_id: str, username: str, password: str) -> Client:
+        return Client(name="gw-1", role=Role.GATEWAY)
+
+    broker = EmbeddedBroker(host="127.0.0.1", port=0, authenticate=generous)
+    await broker.start()
+    for username, password in ((None, None), ("", ""), ("gw-1", None), ("gw-1", ""), ("", "x")):
+        async with await RawClient.dial(broker.port) as client:
+            assert await client.connect("gw-1", username, password) == b"\0\5"
+    await broker.stop()
 
 
 async def test_an_authentication_that_fails_to_run_lets_nobody_in() -> None:
@@ -370,4 +383,5 @@ async def test_stopping_closes_everyone_even_who_does_not_read_and_leaves_no_tas
         hub = await bench.log_in("hub", clean=False)
         await bench.broker.stop()
         assert await hub.closed()
+        assert not bench.broker._connections
     assert asyncio.all_tasks() == before

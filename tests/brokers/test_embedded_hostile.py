@@ -91,7 +91,7 @@ BAD_FIRST = {
     "trailing bytes": packet(0x10, _CONNECT[2:] + b"x"),
     "cut short": packet(0x10, _CONNECT[2:-3]),
     "a client id that is not UTF-8": connect(b"\xff\xfe", "mallory", "yrollam"),
-    "16 KiB": connect("m" * 20_000, "mallory", "yrollam"),
+    "more than 16 KiB": connect("m" * 20_000, "gw-1", "1-wg"),
     "256 MiB announced": b"\x10\xff\xff\xff\x7f",
 }
 
