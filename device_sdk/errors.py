@@ -1,0 +1,175 @@
+"""What can go wrong between an application and its device, as one small tree of exceptions.
+
+Wrong bytes are `device_sdk.wire.errors`, strangers and old rosters `device_sdk.trust`, key files
+`device_sdk.key_file`. All of them are a `SealgateError`. Texts name message ids by their first
+digits and never quote plaintext, keys or tokens.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from device_sdk.wire.errors import SealgateError
+
+if TYPE_CHECKING:
+    from device_sdk.sent import Outcome
+
+
+class DeviceError(SealgateError):
+    """The root of everything below."""
+
+
+class ClosedError(DeviceError):
+    """The device was closed, or is not open yet."""
+
+
+class SettingsError(DeviceError):
+    """A device directory without a pinned owner or a broker, or with damaged settings."""
+
+
+class RootMismatchError(SettingsError):
+    """Another owner than the one this device has pinned: a device changes its fleet by no file."""
+
+
+class StateFileError(DeviceError):
+    """The state file is damaged, newer than this software, or its disk is full."""
+
+
+class BrokerUnavailableError(DeviceError):
+    """The broker cannot be reached, or does not let this device in."""
+
+
+class GatewaySilentError(DeviceError):
+    """The broker is there, but no gateway answered in time."""
+
+
+class NotFlushedError(DeviceError):
+    """Read acks that the broker has not confirmed in time; they stay stored and go out later."""
+
+    def __init__(self, count: int, why: str) -> None:
+        super().__init__(
+            f"{count} read acks are stored, but the broker has not confirmed them: {why}"
+        )
+        self.count = count
+
+
+# Before anything is sealed.
+
+
+class NotSealedError(DeviceError):
+    """A message that was refused before anything of it was stored."""
+
+
+class RosterUnknownError(NotSealedError):
+    """This device has never received its fleet's roster."""
+
+
+class NotAdmittedError(NotSealedError):
+    """The roster does not list this device as active with its present identity key."""
+
+
+class UnknownReaderError(NotSealedError):
+    """The roster lists no active device of this name: ``reader``."""
+
+    def __init__(self, reader: str) -> None:
+        super().__init__(
+            f"the roster lists no active device named {reader}: the owner must admit it first"
+        )
+        self.reader = reader
+
+
+class NoReaderKeyError(NotSealedError):
+    """No reader key of ``reader`` is known that is valid until the message expires."""
+
+    def __init__(self, reader: str, why: str = "") -> None:
+        super().__init__(
+            f"no reader key of {reader} is valid until the message expires"
+            + (f" ({why})" if why else ": let it connect once, or shorten the lifetime")
+        )
+        self.reader = reader
+
+
+class LifetimeError(NotSealedError):
+    """A lifetime under a second or over the longest that the protocol allows."""
+
+
+class PayloadError(NotSealedError):
+    """A payload that is not bytes, text, or what JSON can say, or that is too large."""
+
+
+class ReadersError(NotSealedError):
+    """A reader list that is empty, too long, or holds something that is no device id."""
+
+
+# After a message was sealed and stored.
+
+
+class MessageError(DeviceError):
+    """Something about one message: ``message_id`` is its id in hex."""
+
+    def __init__(self, message_id: str, text: str) -> None:
+        super().__init__(f"message {message_id[:8]}: {text}")
+        self.message_id = message_id
+
+
+class UnknownMessageError(MessageError):
+    """This device has no record of such a message, or forgot it after its time."""
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(message_id, "this device has no record of having sent it")
+
+
+class RefusedError(MessageError):
+    """The gateway refuses the message for good: ``reason`` is one of PROTOCOL 10.3."""
+
+    def __init__(self, message_id: str, reason: str) -> None:
+        super().__init__(message_id, f"refused by the gateway: {reason}")
+        self.reason = reason
+
+
+class NotHeldYetError(MessageError):
+    """Nobody has confirmed in time that the message is held. It goes on being sent."""
+
+    def __init__(self, message_id: str, why: str) -> None:
+        super().__init__(message_id, f"not held yet, and sent again until it is: {why}")
+
+
+class LostError(MessageError):
+    """The gateway had confirmed the message as held, and does not know it any more."""
+
+    def __init__(self, message_id: str, outcome: "Outcome") -> None:
+        super().__init__(message_id, "lost by the gateway after it had confirmed it as held")
+        self.outcome = outcome
+
+
+class ExpiredError(MessageError):
+    """The message expired before everybody had read it: see ``outcome``."""
+
+    def __init__(self, message_id: str, outcome: "Outcome", detail: str) -> None:
+        text = f"expired, unread by {_names(outcome.waiting_for)}"
+        super().__init__(message_id, text + (f" ({detail})" if detail else ""))
+        self.outcome = outcome
+
+
+class NotReadYetError(MessageError):
+    """Not everybody has read the message in time: ``outcome`` says who has."""
+
+    def __init__(self, message_id: str, outcome: "Outcome", why: str) -> None:
+        super().__init__(message_id, f"still unread by {_names(outcome.waiting_for)}: {why}")
+        self.outcome = outcome
+
+
+class OutcomeForgottenError(MessageError):
+    """The message is over, but the gateway had forgotten how before this device heard of it."""
+
+    def __init__(self, message_id: str, outcome: "Outcome") -> None:
+        super().__init__(message_id, "over, but the gateway has already forgotten its outcome")
+        self.outcome = outcome
+
+
+class ContentError(MessageError):
+    """A payload that is not what the application takes it for: no text, or no JSON."""
+
+
+def _names(readers: Sequence[str]) -> str:
+    shown = ", ".join(readers[:3])
+    return shown if len(readers) <= 3 else f"{shown} and {len(readers) - 3} more"

@@ -1,0 +1,259 @@
+"""Reading: which copy is shown next, what is signed about it, what is asked for again.
+
+Bytes and times go in, things to publish come out; no sockets. ``now`` is Unix seconds, ``tick``
+the seconds of a monotonic clock. Opening a copy is `device_sdk.unseal`'s work.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from device_sdk.inbox_store import HANDLED, SHOWN, InboxStore, Key
+from device_sdk.link import Publish
+from device_sdk.pace import Allowance
+from device_sdk.replay import Replay
+from device_sdk.trust import Roster
+from device_sdk.unseal import (
+    CheckedCopy,
+    CopyDamagedError,
+    CopyDroppedError,
+    Opened,
+    check_copy,
+)
+from device_sdk.wanted import WantedCopies
+from device_sdk.wire import cose
+from device_sdk.wire.read_ack import READ, UNREADABLE, ReadAck
+from device_sdk.wire.suites import Signer
+from device_sdk.wire.topics import Kind, Topic, Topics
+
+MOST_WAITING = 1000
+MOST_WAITING_BYTES = 32 * 1024 * 1024
+"""What is kept in memory for an application that does not read: the broker keeps the rest."""
+UNREADABLE_BURST, UNREADABLE_EVERY = 10, 6.0
+"""Copies of one sender that may fail to open, at once and one per so many seconds: whoever probes
+our private key with made-up copies gets no more answers than that."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parcel:
+    """A copy on its way to the application. Whoever takes it returns it in one of four ways:
+    `Inbox.handled`, `Inbox.unreadable`, `Inbox.put_back` or `Inbox.let_go`."""
+
+    key: Key
+    checked: CheckedCopy
+    data: bytes
+    """The copy as it came."""
+
+
+class Inbox:
+    """The copies of one reader."""
+
+    def __init__(
+        self, store: InboxStore, *, name: str, signer: Signer, aad: bytes, topics: Topics
+    ) -> None:
+        self._store = store
+        self._name, self._signer, self._aad, self._topics = name, signer, aad, topics
+        self._waiting: dict[Key, Parcel] = {}
+        self._waiting_bytes = 0
+        self._in_hands: set[Key] = set()
+        self._allowances: dict[str, Allowance] = {}
+        self.wanted = WantedCopies()
+        self.replay = Replay()
+
+    # What comes from the broker.
+
+    def arrived(
+        self, topic: Topic, data: bytes, *, retained: bool, roster: Roster, now: int
+    ) -> list[Publish]:
+        """Take in what came under an inbox topic: a copy, or nothing once it is cleared."""
+        key = (topic.sender, topic.message_id)
+        if topic.owner != self._name:
+            return []
+        if not data:
+            self.replay.cleared(key)
+            return []
+        if key in self._waiting or key in self._in_hands:
+            return []
+        known = self._store.get(key)
+        if known is None:
+            self._check(key, topic, data, retained=retained, roster=roster, now=now)
+        elif known.state == HANDLED:
+            # Shown and answered before: the answer is given again, the message is not.
+            self.replay.answered(key)
+            return [self._publish(key, known.ack)]
+        return []
+
+    def _check(
+        self, key: Key, topic: Topic, data: bytes, *, retained: bool, roster: Roster, now: int
+    ) -> None:
+        try:
+            checked = check_copy(
+                data, topic=topic, reader=self._name, roster=roster, aad=self._aad, now=now
+            )
+        except CopyDamagedError as error:
+            logger.warning("copy %s: %s; it is asked for again", _short(key), error)
+            self.wanted.add(key)
+        except CopyDroppedError as error:
+            logger.info("copy %s dropped: %s", _short(key), error)
+        else:
+            self.wanted.arrived(key)
+            self._keep(Parcel(key=key, checked=checked, data=data), retained=retained)
+
+    def _keep(self, parcel: Parcel, *, retained: bool) -> None:
+        if (
+            len(self._waiting) >= MOST_WAITING
+            or self._waiting_bytes + len(parcel.data) > MOST_WAITING_BYTES
+        ):
+            self.replay.cut_short()
+            return
+        self._waiting[parcel.key] = parcel
+        self._waiting_bytes += len(parcel.data)
+        self.replay.arrived(retained=retained)
+
+    # What goes to the application.
+
+    def unfinished(self) -> list[Key]:
+        """Return the messages whose handler failed, or was cut off by a crash: they come first."""
+        return [key for key in self._store.all_shown() if key not in self._in_hands]
+
+    def take_unfinished(self, key: Key, *, roster: Roster, now: int) -> Parcel | None:
+        """Take one of them out again; None if it is not to be shown any more."""
+        known = self._store.get(key)
+        if known is None or known.state != SHOWN or key in self._in_hands:
+            return None
+        topic = Topic(kind=Kind.INBOX, owner=self._name, sender=key[0], message_id=key[1])
+        try:
+            checked = check_copy(
+                known.copy, topic=topic, reader=self._name, roster=roster, aad=self._aad, now=now
+            )
+        except CopyDroppedError as error:
+            logger.info("copy %s dropped: %s", _short(key), error)
+            self._store.drop(key)
+            return None
+        except CopyDamagedError as error:
+            # The file may be damaged, the copy at the broker need not be.
+            logger.warning("stored copy %s: %s; it is asked for again", _short(key), error)
+            self._store.drop(key)
+            self.wanted.add(key)
+            return None
+        self._in_hands.add(key)
+        return Parcel(key=key, checked=checked, data=known.copy)
+
+    def take(self, *, roster: Roster, now: int, tick: float) -> Parcel | None:
+        """Take out the next copy that has never been shown; None if there is none now."""
+        for key, parcel in list(self._waiting.items()):
+            allowance = self._allowances.get(key[0])
+            if allowance is not None and allowance.available_at(tick) > tick:
+                continue
+            del self._waiting[key]
+            self._waiting_bytes -= len(parcel.data)
+            header = parcel.checked.header
+            if header.expires > now and not roster.is_revoked(header.sender):
+                self._in_hands.add(key)
+                return parcel
+        return None
+
+    def held_up_until(self, tick: float) -> float | None:
+        """Return the tick at which `take` has something that it holds back now."""
+        return min(
+            (
+                self._allowances[sender].available_at(tick)
+                for sender, _ in self._waiting
+                if sender in self._allowances
+            ),
+            default=None,
+        )
+
+    def show(self, parcel: Parcel) -> None:
+        """Remember durably that the application sees a message, before it does."""
+        self._store.shown(parcel.key, parcel.data, parcel.checked.header.expires)
+
+    def let_go(self, key: Key) -> None:
+        """The application has not handled the message: it comes first the next time."""
+        self._in_hands.discard(key)
+
+    def put_back(self, parcel: Parcel) -> None:
+        """Nothing could be tried with the copy, for a local reason: it waits again."""
+        self._in_hands.discard(parcel.key)
+        self._waiting[parcel.key] = parcel
+        self._waiting_bytes += len(parcel.data)
+
+    def handled(self, parcel: Parcel, opened: Opened, now: int) -> Publish:
+        """The application is done with a message: sign, store and return its read ack."""
+        ack = self._ack(parcel, READ, now, token=opened.open_token)
+        return self._answer(parcel, ack)
+
+    def unreadable(self, parcel: Parcel, reason: str, now: int, tick: float) -> Publish:
+        """A copy does not open: sign, store and return the ack that tells its sender."""
+        logger.warning("copy %s cannot be opened: %s", _short(parcel.key), reason)
+        sender = parcel.key[0]
+        allowance = self._allowances.setdefault(
+            sender, Allowance(UNREADABLE_BURST, UNREADABLE_EVERY)
+        )
+        allowance.spend(tick)
+        return self._answer(parcel, self._ack(parcel, UNREADABLE, now, reason=reason))
+
+    def _ack(
+        self, parcel: Parcel, verdict: str, now: int, *, token: bytes = b"", reason: str = ""
+    ) -> bytes:
+        sender, message_id = parcel.key
+        ack = ReadAck(
+            verdict=verdict,
+            sender=sender,
+            message_id=message_id,
+            digest=parcel.checked.digest,
+            reader=self._name,
+            time=now,
+            open_token=token,
+            reason=reason,
+        )
+        return cose.sign(ack, self._signer, self._aad)
+
+    def _answer(self, parcel: Parcel, ack: bytes) -> Publish:
+        self._store.handled(parcel.key, ack, parcel.checked.header.expires)
+        self._in_hands.discard(parcel.key)
+        self.replay.answered(parcel.key)
+        return self._publish(parcel.key, ack)
+
+    # Read acks on their way.
+
+    def unconfirmed(self, most: int) -> Sequence[Publish]:
+        """Return stored read acks that the broker has not PUBACKed, to be published again."""
+        return [self._publish(key, ack) for key, ack in self._store.unconfirmed(most)]
+
+    def count_unconfirmed(self) -> int:
+        """Return how many there are."""
+        return self._store.count_unconfirmed()
+
+    def confirm(self, keys: Sequence[Key]) -> None:
+        """The broker has PUBACKed these read acks."""
+        self._store.confirm(keys)
+
+    def _publish(self, key: Key, ack: bytes) -> Publish:
+        topic = self._topics.read(self._name, *key)
+        return Publish(topic=topic, payload=ack, confirms=key)
+
+    # How complete the picture is.
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether no copy waits in memory."""
+        return not self._waiting
+
+    def accounted(self) -> int:
+        """Return how many copies this device still owes a read ack for, as far as it knows."""
+        unfinished = len(set(self._store.all_shown()) | self._in_hands)
+        return len(self._waiting) + unfinished + len(self.wanted) + self.replay.uncleared
+
+    def forget(self, trusted: int) -> bool:
+        """Drop what has expired by the trusted time; tell whether there was anything."""
+        if not self._store.has_expired(trusted):
+            return False
+        self._store.forget(trusted)
+        return True
+
+
+def _short(key: Key) -> str:
+    return key[1].hex()[:8]

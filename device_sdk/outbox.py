@@ -1,0 +1,217 @@
+"""Durable sending: what leaves, what comes back about it, and when to try again. No sockets.
+
+Bytes and times go in, things to publish come out. ``now`` is Unix seconds, ``tick`` the seconds of
+a monotonic clock, by which everything is paced.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from device_sdk.evidence import Court, UnfoundedError, judge
+from device_sdk.link import Publish
+from device_sdk.outbox_store import OutboxStore
+from device_sdk.outgoing import Noted, Outgoing, State
+from device_sdk.pace import Backoff, Pace
+from device_sdk.seal import Sealed
+from device_sdk.wire import cose
+from device_sdk.wire.limits import DAY
+from device_sdk.wire.notice import Event, EventKind
+from device_sdk.wire.query import MAX_QUERIED, Seen, Sent
+from device_sdk.wire.reasons import Reason
+from device_sdk.wire.suites import Signer
+from device_sdk.wire.topics import Topics
+
+RESEND = Backoff(first=5.0, most=300.0)
+WINDOW = 32
+"""Messages on their way at once: a backlog must not fill the memory with envelopes."""
+KEPT = 30 * DAY
+"""How long the record of a message stays after it has ended and expired."""
+_MOST_ASKED = 10
+"""Queries about an outcome that the gateway should forget; then it must know by itself."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Way:
+    """How a waiting message fares; not worth storing."""
+
+    pace: Pace = field(default_factory=Pace)
+    refusal: str = ""
+
+
+class Outbox:
+    """The messages of one sender."""
+
+    def __init__(
+        self, store: OutboxStore, *, name: str, signer: Signer, aad: bytes, topics: Topics
+    ) -> None:
+        self._store = store
+        self._name, self._signer, self._aad, self._topics = name, signer, aad, topics
+        self._waiting = {message_id: _Way() for message_id in store.waiting()}
+        self._to_note = dict(store.unnoted())
+        self._asked: dict[bytes, int] = {}
+
+    def add(self, sealed: Sealed) -> Outgoing:
+        """Store a sealed message; once this returns it survives a crash."""
+        message = Outgoing.of(sealed)
+        self._store.add(message, sealed.envelope)
+        self._waiting[message.message_id] = _Way()
+        return message
+
+    def get(self, message_id: bytes) -> Outgoing | None:
+        """Return one message as it stands."""
+        return self._store.get(message_id)
+
+    def refusal(self, message_id: bytes) -> str:
+        """Return the reason why the gateway did not take a waiting message last time, or ""."""
+        way = self._waiting.get(message_id)
+        return way.refusal if way else ""
+
+    # What is to be sent.
+
+    def due(self, tick: float) -> list[Publish]:
+        """Return the envelopes to publish now, the same bytes at every try."""
+        under_way = sum(1 for way in self._waiting.values() if way.pace.due > tick)
+        publishes = []
+        for message_id, way in self._waiting.items():
+            if under_way >= WINDOW:
+                break
+            if way.pace.due > tick:
+                continue
+            envelope = self._store.envelope(message_id)
+            if envelope is not None:
+                way.pace.tried(tick, RESEND)
+                under_way += 1
+                topic = self._topics.send(self._name, message_id)
+                publishes.append(Publish(topic=topic, payload=envelope))
+        return publishes
+
+    def next_due(self) -> float | None:
+        """Return the tick at which `due` has something; None if nothing waits."""
+        return min((way.pace.due for way in self._waiting.values()), default=None)
+
+    def retry_now(self) -> None:
+        """Make everything due: there is a new connection, or a gateway is back."""
+        for way in self._waiting.values():
+            way.pace = Pace()
+
+    def seen(self, now: int) -> list[Publish]:
+        """Return what tells the gateway that it may forget outcomes; each once until it asks."""
+        items = [Sent(message_id=key, digest=digest) for key, digest in self._to_note.items()]
+        self._to_note.clear()
+        return [
+            Publish(
+                topic=self._topics.seen(self._name),
+                payload=cose.sign(
+                    Seen(device=self._name, time=now, messages=tuple(items[i : i + MAX_QUERIED])),
+                    self._signer,
+                    self._aad,
+                ),
+            )
+            for i in range(0, len(items), MAX_QUERIED)
+        ]
+
+    def tracked(self) -> Mapping[Sent, State]:
+        """Return what to ask the gateway about, and how it stands now."""
+        tracked = {}
+        for message_id, digest, state in self._store.tracked():
+            if not state.is_open:
+                self._asked[message_id] = self._asked.get(message_id, 0) + 1
+                if self._asked[message_id] > _MOST_ASKED:
+                    continue
+            tracked[Sent(message_id=message_id, digest=digest)] = state
+        return tracked
+
+    # What has come.
+
+    def take_events(
+        self, events: Iterable[Event], court: Court, asked: Mapping[bytes, State]
+    ) -> None:
+        """Take in the events of a verified notice, in one transaction.
+
+        What proves nothing is logged and changes nothing. ``asked`` is how the messages stood when
+        the query was made that this answers; empty if nobody asked.
+        """
+        before: dict[bytes, Outgoing] = {}
+        after: dict[bytes, Outgoing] = {}
+        for event in events:
+            if event.sender != self._name:
+                continue
+            message = after.get(event.message_id) or self._store.get(event.message_id)
+            if message is None:
+                continue
+            before.setdefault(message.message_id, message)
+            after[message.message_id] = self._take(message, event, court, asked)
+        pairs = [(before[key], after[key]) for key in before]
+        self._store.update((old, new) for old, new in pairs if new is not old)
+        for old, new in pairs:
+            self._moved(old, new)
+
+    def _take(
+        self, message: Outgoing, event: Event, court: Court, asked: Mapping[bytes, State]
+    ) -> Outgoing:
+        if event.kind is EventKind.REFUSED and not self._is_final(message, event):
+            return message
+        if event.kind is EventKind.UNKNOWN and message.message_id in asked:
+            self._send_again(message)
+        held = asked.get(message.message_id) is State.HELD
+        try:
+            return judge(message, event, court, asked_when_held=held)
+        except UnfoundedError as error:
+            logger.warning("%s of %s ignored: %s", event.kind, _short(message), error)
+            return message
+
+    def _is_final(self, message: Outgoing, event: Event) -> bool:
+        """Whether a refusal ends the message: not if it may succeed later, nor if the gateway
+        refused other bytes, which somebody damaged on their way or sent under its topic."""
+        if message.state is not State.WAITING:
+            return False
+        if Reason(event.word).final and event.digest == message.digest:
+            return True
+        way = self._waiting.get(message.message_id)
+        if way is not None:
+            way.refusal = event.word
+        return False
+
+    def _send_again(self, message: Outgoing) -> None:
+        # Its pace stays: a gateway that keeps losing it must not be answered in a loop.
+        way = self._waiting.get(message.message_id)
+        if way is not None and way.pace.tries == 1:
+            way.pace.due = 0.0
+
+    def _moved(self, before: Outgoing, after: Outgoing) -> None:
+        if after.noted is Noted.OWED:
+            self._to_note[after.message_id] = after.digest
+        if after.state is not State.WAITING:
+            self._waiting.pop(after.message_id, None)
+        if after.state is before.state:
+            return
+        if after.state is State.LOST:
+            logger.error("%s was LOST by the gateway after it had been held", _short(after))
+        elif after.state in (State.REFUSED, State.FORGOTTEN):
+            logger.warning("%s ended as %s %s", _short(after), after.state, after.detail)
+        else:
+            logger.info("%s is %s", _short(after), after.state)
+
+    # What time does. ``trusted`` is the trusted time in Unix seconds.
+
+    def expire(self, trusted: int) -> bool:
+        """Close what is overdue; tell whether there was anything."""
+        overdue = self._store.overdue(trusted)
+        pairs = [(message, message.close(State.EXPIRED, trusted)) for message in overdue]
+        self._store.update(pairs)
+        for old, new in pairs:
+            self._moved(old, new)
+        return bool(pairs)
+
+    def forget(self, trusted: int) -> None:
+        """Drop records that nobody will ask for any more."""
+        dropped = self._store.forget(trusted - KEPT)
+        if dropped:
+            logger.info("forgot %d messages of long ago", dropped)
+
+
+def _short(message: Outgoing) -> str:
+    return f"message {message.message_id.hex()[:8]}"

@@ -1,0 +1,159 @@
+"""The outbox's rows in the state file: nothing that decides."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from device_sdk.outgoing import Noted, Outgoing, Slot, State, Verdict
+from device_sdk.sql_files import queries
+from device_sdk.state_file import StateFile, storable
+
+_SQL = queries("outbox")
+
+
+class OutboxStore:
+    """Reads and writes `Outgoing` records."""
+
+    def __init__(self, state: StateFile) -> None:
+        self._state = state
+
+    def next_sequence(self, channel: str) -> int:
+        """Return a number that no message to this channel has had, counting from 1."""
+        with self._state.transaction():
+            self._state.execute(_SQL["count_up"], (channel,))
+            row = self._state.row(_SQL["last_number"], (channel,))
+        return int(row[0]) if row else 1
+
+    def add(self, message: Outgoing, envelope: bytes) -> None:
+        """Store a new message with its sealed bytes, and commit."""
+        with self._state.transaction():
+            self._state.execute(
+                _SQL["add"],
+                (
+                    message.message_id,
+                    message.digest,
+                    message.channel,
+                    message.issued,
+                    message.expires,
+                    message.state,
+                    message.detail,
+                    message.held_at,
+                    message.closed_at,
+                    message.noted,
+                    envelope,
+                ),
+            )
+            self._put_slots(message, message.slots)
+
+    def update(self, changes: Iterable[tuple[Outgoing, Outgoing]]) -> None:
+        """Store (before, after) in one transaction.
+
+        The sealed bytes of a message go as soon as they need not be sent again.
+        """
+        with self._state.transaction():
+            for before, after in changes:
+                self._state.execute(
+                    _SQL["update"],
+                    (
+                        after.state,
+                        after.detail,
+                        after.held_at,
+                        after.closed_at,
+                        after.noted,
+                        after.message_id,
+                    ),
+                )
+                pairs = zip(before.slots, after.slots, strict=True)
+                self._put_slots(after, [new for old, new in pairs if new is not old])
+
+    def _put_slots(self, message: Outgoing, slots: Iterable[Slot]) -> None:
+        self._state.execute_many(
+            _SQL["put_reader"],
+            (
+                (
+                    message.message_id,
+                    slot.reader,
+                    slot.open_hash,
+                    slot.verdict,
+                    storable(slot.at),
+                    slot.detail,
+                    slot.evidence,
+                )
+                for slot in slots
+            ),
+        )
+
+    def get(self, message_id: bytes) -> Outgoing | None:
+        """Return one message."""
+        row = self._state.row(_SQL["get"], (message_id,))
+        return self._message(row) if row else None
+
+    def envelope(self, message_id: bytes) -> bytes | None:
+        """Return the sealed bytes while they may have to be sent."""
+        row = self._state.row(_SQL["envelope"], (message_id,))
+        return row[0] if row else None
+
+    def with_id_prefix(self, prefix: str, most: int) -> list[Outgoing]:
+        """Return up to ``most`` messages whose id begins with these hex digits."""
+        whole_bytes = bytes.fromhex(prefix[: len(prefix) // 2 * 2])
+        rows = self._state.rows(_SQL["with_id_prefix"], (whole_bytes, prefix + "%", most))
+        return [self._message(row) for row in rows]
+
+    def latest(self, most: int) -> list[Outgoing]:
+        """Return the newest messages, newest first."""
+        return [self._message(row) for row in self._state.rows(_SQL["latest"], (most,))]
+
+    def waiting(self) -> list[bytes]:
+        """Return the ids of the messages that are not held yet, oldest first."""
+        return [row[0] for row in self._state.rows(_SQL["waiting"])]
+
+    def count_open(self) -> Mapping[State, int]:
+        """Return how many messages are waiting and held."""
+        return {State(row[0]): row[1] for row in self._state.rows(_SQL["count_open"])}
+
+    def tracked(self) -> list[tuple[bytes, bytes, State]]:
+        """Return (id, digest, state) of all that the gateway may have news about, oldest first."""
+        return [(row[0], row[1], State(row[2])) for row in self._state.rows(_SQL["tracked"])]
+
+    def unnoted(self) -> list[tuple[bytes, bytes]]:
+        """Return (id, digest) of the outcomes that the gateway may forget."""
+        return [(row[0], row[1]) for row in self._state.rows(_SQL["unnoted"])]
+
+    def overdue(self, trusted: int) -> list[Outgoing]:
+        """Return the open messages whose time is over."""
+        return [self._message(row) for row in self._state.rows(_SQL["overdue"], (trusted,))]
+
+    def forget(self, before: int) -> int:
+        """Drop up to 1,000 messages that expired and ended before a time; return how many."""
+        doomed = self._state.rows(_SQL["long_over"], (before,))
+        if doomed:
+            with self._state.transaction():
+                self._state.execute_many(_SQL["drop_readers"], doomed)
+                self._state.execute_many(_SQL["drop"], doomed)
+        return len(doomed)
+
+    def _message(self, row: Sequence[Any]) -> Outgoing:
+        return Outgoing(
+            message_id=row[0],
+            digest=row[1],
+            channel=row[2],
+            issued=row[3],
+            expires=row[4],
+            state=State(row[5]),
+            detail=row[6],
+            held_at=row[7],
+            closed_at=row[8],
+            noted=Noted(row[9]),
+            slots=tuple(
+                Slot(
+                    reader=reader,
+                    open_hash=open_hash,
+                    verdict=Verdict(verdict),
+                    at=at,
+                    detail=detail,
+                    evidence=evidence,
+                )
+                for reader, open_hash, verdict, at, detail, evidence in self._state.rows(
+                    _SQL["readers"], (row[0],)
+                )
+            ),
+        )

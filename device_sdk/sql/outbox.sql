@@ -1,0 +1,68 @@
+-- The outbox's queries. Columns stand in the order in which outbox_store.py reads them.
+
+-- name: count_up
+INSERT INTO sequence VALUES (?, 1) ON CONFLICT DO UPDATE SET last = last + 1
+
+-- name: last_number
+SELECT last FROM sequence WHERE channel = ?
+
+-- name: add
+INSERT INTO outgoing
+    (message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted, envelope)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: update
+UPDATE outgoing
+SET state = ?1, detail = ?2, held_at = ?3, closed_at = ?4, noted = ?5,
+    envelope = CASE WHEN ?1 = 'waiting' THEN envelope END
+WHERE message_id = ?6
+
+-- name: put_reader
+INSERT OR REPLACE INTO outgoing_reader VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: readers
+SELECT reader, open_hash, verdict, at, detail, evidence
+FROM outgoing_reader WHERE message_id = ? ORDER BY reader
+
+-- name: get
+SELECT message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted
+FROM outgoing WHERE message_id = ?
+
+-- name: envelope
+SELECT envelope FROM outgoing WHERE message_id = ?
+
+-- name: with_id_prefix
+SELECT message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted
+FROM outgoing WHERE message_id >= ? AND lower(hex(message_id)) LIKE ? ORDER BY message_id LIMIT ?
+
+-- name: latest
+SELECT message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted
+FROM outgoing ORDER BY issued DESC, rowid DESC LIMIT ?
+
+-- name: waiting
+SELECT message_id FROM outgoing WHERE state = 'waiting' ORDER BY issued, rowid
+
+-- name: count_open
+SELECT state, count(*) FROM outgoing WHERE state IN ('waiting', 'held') GROUP BY state
+
+-- name: tracked
+SELECT message_id, digest, state, issued FROM outgoing WHERE state IN ('waiting', 'held')
+UNION ALL
+SELECT message_id, digest, state, issued FROM outgoing WHERE noted = 'owed'
+ORDER BY issued
+
+-- name: unnoted
+SELECT message_id, digest FROM outgoing WHERE noted = 'owed'
+
+-- name: overdue
+SELECT message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted
+FROM outgoing WHERE state IN ('waiting', 'held') AND expires <= ?
+
+-- name: long_over
+SELECT message_id FROM outgoing WHERE expires < ?1 AND closed_at BETWEEN 1 AND ?1 LIMIT 1000
+
+-- name: drop_readers
+DELETE FROM outgoing_reader WHERE message_id = ?
+
+-- name: drop
+DELETE FROM outgoing WHERE message_id = ?

@@ -1,0 +1,132 @@
+"""The device's durable state: one SQLite file, for one process, that a crash cannot half-write.
+
+WAL with synchronous=FULL: what a transaction has committed survives a power cut. secure_delete=ON:
+deleted envelopes are overwritten, not merely unlinked. Nothing in it is plaintext or a private key.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from device_sdk.errors import StateFileError
+from device_sdk.key_file import check_private
+from device_sdk.sql_files import migrations
+
+_MOST = 2**63 - 1
+"""The largest integer that SQLite stores."""
+
+
+def storable(value: int) -> int:
+    """Return an unsigned 64-bit number as SQLite can store it: what is larger never comes."""
+    return min(value, _MOST)
+
+
+class StateFile:
+    """One open state file. Its user sees to it that one thread at a time calls it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file. Raises StateFileError, LoosePermissionsError."""
+        self._path = path
+        with self._translated():
+            # SQLite gives its -wal and -shm files the mode of the file itself.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            check_private(path)
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            try:
+                self._configure()
+                self._migrate()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _configure(self) -> None:
+        # The defaults differ from build to build, so none of them is left to chance.
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "secure_delete=ON",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+        ):
+            self._db.execute(f"PRAGMA {pragma}")
+
+    def _migrate(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        steps = migrations()
+        if version > len(steps):
+            raise StateFileError(
+                f"{self._path} was written by a newer version of this software: update it"
+            )
+        for number, script in enumerate(steps[version:], start=version + 1):
+            self._db.executescript(f"BEGIN;\n{script}\nPRAGMA user_version={number};\nCOMMIT;")
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what the block writes, whole, or nothing of it. Raises StateFileError."""
+        with self._translated():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                # A full disk may have rolled it back already.
+                with contextlib.suppress(sqlite3.OperationalError):
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Run one statement; return how many rows it wrote. Raises StateFileError."""
+        with self._translated():
+            return self._db.execute(sql, values).rowcount
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for each row, within a transaction. Raises StateFileError."""
+        with self._translated():
+            self._db.executemany(sql, rows)
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a query. Raises StateFileError."""
+        with self._translated():
+            return self._db.execute(sql, values).fetchall()
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """Return the first row of a query, or None. Raises StateFileError."""
+        with self._translated():
+            row: tuple[Any, ...] | None = self._db.execute(sql, values).fetchone()
+            return row
+
+    def fact(self, name: str) -> bytes | None:
+        """Return a single fact."""
+        row = self.row("SELECT value FROM fact WHERE name = ?", (name,))
+        return None if row is None else row[0]
+
+    def put_fact(self, name: str, value: bytes) -> None:
+        """Store a single fact."""
+        self.execute(
+            "INSERT INTO fact VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            (name, value),
+        )
+
+    def sweep(self) -> None:
+        """Empty the write-ahead log, where deleted bytes would otherwise linger."""
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Close the file; its write-ahead log is folded in and removed."""
+        self._db.close()
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StateFileError(f"the state file {self._path} failed: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
