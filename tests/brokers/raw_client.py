@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
+from collections import deque
 from dataclasses import dataclass
 from typing import Self
 
@@ -84,6 +85,7 @@ class RawClient:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._early: deque[tuple[int, bytes]] = deque()  # came while another packet was awaited
 
     @classmethod
     async def dial(cls, port: int) -> Self:
@@ -108,6 +110,9 @@ class RawClient:
 
     async def read(self) -> tuple[int, bytes] | None:
         """The next packet's first byte and body; None when the broker has closed."""
+        return self._early.popleft() if self._early else await self._read_new()
+
+    async def _read_new(self) -> tuple[int, bytes] | None:
         try:
             return await asyncio.wait_for(self._read(), PATIENCE)
         except (asyncio.IncompleteReadError, ConnectionError):  # not OSError: TimeoutError is one
@@ -137,17 +142,22 @@ class RawClient:
         return answer[1] if answer else None
 
     async def subscribe(self, *filters: str, qos: int = 1) -> list[int]:
-        """The SUBACK's codes; the SUBACK must be the next packet."""
+        """The SUBACK's codes."""
         await self.send(subscribe(*filters, qos=qos))
-        answer = await self.read()
-        assert answer is not None
-        assert answer[0] == 0x90
-        return list(answer[1][2:])
+        return list((await self._answer(0x90))[2:])
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Publish with QoS 1 and wait for the PUBACK, which must be the next packet."""
+        """Publish with QoS 1 and wait for the PUBACK."""
         await self.send(publish(topic, payload, retain=retain, packet_id=7))
-        assert await self.read() == (0x40, b"\0\x07")
+        assert await self._answer(0x40) == b"\0\x07"
+
+    async def _answer(self, first_byte: int) -> bytes:
+        """The body of the awaited answer; messages that come before it are kept for `next`."""
+        while (came := await self._read_new()) is not None:
+            if came[0] == first_byte:
+                return came[1]
+            self._early.append(came)
+        raise AssertionError("the broker closed instead of answering")
 
     async def next(self, *, puback: bool = True) -> Received | None:
         """The next PUBLISH, answered unless told not to; None when the broker has closed."""

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.brokers.embedded import PREFIX, embedded_broker
-from tests.brokers.raw_client import RawClient, connect, packet, publish, subscribe
+from tests.brokers.raw_client import RawClient, connect, packet, publish
 from tests.brokers.stock_amqtt import stock_amqtt
 
 COPY = f"{PREFIX}/inbox/hub/thermo-1/0a"
@@ -75,7 +75,7 @@ async def test_a_client_gets_what_others_have_subscribed_to_and_it_may_not_recei
         assert await hub.until(COPY) == []
         mallory = await log_in("mallory")
         notice = f"{PREFIX}/notice/mallory"
-        await mallory.send(subscribe(notice))
+        await mallory.subscribe(notice)
         await gateway.publish(notice, b"marker")
         leaked = [message.payload for message in await mallory.until(notice)]
         assert leaked == ([b"for hub alone"] if defective else [])
@@ -131,7 +131,7 @@ async def test_a_will_is_published_and_retained_where_the_client_may_not_publish
         await gateway.publish(NOTICE, b"marker")
         await operator.until(NOTICE)
         hub = await log_in("hub")
-        await hub.send(subscribe(ROSTER, NOTICE))
+        await hub.subscribe(ROSTER, NOTICE)
         await gateway.publish(NOTICE, b"marker")
         planted = {message.payload for message in await hub.until(NOTICE)}
         assert planted == ({b"forged"} if defective else set())
