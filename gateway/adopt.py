@@ -1,16 +1,33 @@
-"""What to make of a retained message found under ``inbox/`` (PROTOCOL 13.6).
+"""What to do about a retained message found under ``inbox/`` (PROTOCOL 13.6).
 
 Replay is a hint: each topic is decided against the current row. An unknown copy that verifies is
 adopted, because the ledger may be new or restored from a backup.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from device_sdk.trust import Roster
+from device_sdk.wire.notice import SENDER_REVOKED
 from device_sdk.wire.topics import Topic
-from gateway.effects import Effects
+from gateway import copies, events
+from gateway.adoptable import Adoptable, Undecided, recognise
+from gateway.effects import NOTHING, Effects, Tell, merged
+from gateway.expire import end, excuse_revoked
+from gateway.hold import new_body, new_slot, new_wrap
+from gateway.lifecycle import (
+    CopyEvent,
+    CopyState,
+    MessageEvent,
+    MessageState,
+    SlotState,
+    copy_after,
+    message_after,
+)
 from gateway.situation import Situation
-from gateway.store.port import Transaction
+from gateway.store.port import Reading, Transaction
+from gateway.store.records import CopyRef, Message, MessageKey, Slot
+from gateway.tombstone import find_tombstone
 
 
 class Found(StrEnum):
@@ -34,7 +51,7 @@ class Judged:
     found: Found
     effects: Effects
     until: int = 0
-    """With LEFT: Unix seconds at which to clear it all the same."""
+    """With LEFT: Unix seconds at which to clear it all the same. The first one told counts."""
 
 
 def judge_retained(tx: Transaction, topic: Topic, payload: bytes, situation: Situation) -> Judged:
@@ -43,4 +60,97 @@ def judge_retained(tx: Transaction, topic: Topic, payload: bytes, situation: Sit
     Works while the roster has expired and while the clock is paused: it deletes nothing by a time
     that is not believed.
     """
-    raise NotImplementedError
+    ref = CopyRef(MessageKey(topic.sender, topic.message_id), topic.owner)
+    slot, message = tx.slot(ref.key, ref.reader), tx.message(ref.key)
+    if slot is not None and slot.state is SlotState.OWED:
+        return _against_owed(tx, ref, slot, payload, situation.now)
+    if slot is not None:
+        copy = copy_after(slot.copy, CopyEvent.PUBLISHED)
+        tx.set_copy(ref, copy, act_at=situation.now + copies.RETRY, offers=0)
+        return _clear(ref)
+    if message is not None and message.state is not MessageState.PARTIAL:
+        return _clear(ref)  # all its readers are known, and this is none of them
+    if message is None and find_tombstone(tx, ref.key) is not None:
+        return _clear(ref)
+    found = recognise(ref, payload, situation)
+    if isinstance(found, Undecided):
+        return Judged(found=Found.LEFT, effects=NOTHING, until=found.until)
+    if not isinstance(found, Adoptable) or not _fits(tx, message, found):
+        return _clear(ref)
+    return _adopt(tx, ref, message, found, situation)
+
+
+def _against_owed(tx: Transaction, ref: CopyRef, slot: Slot, payload: bytes, now: int) -> Judged:
+    stored = copies.cut(tx, ref)
+    if stored is not None and stored[0] == payload:
+        if slot.copy is not CopyState.STANDING:
+            copies.standing(tx, [ref], now)
+        return Judged(found=Found.STANDING, effects=NOTHING)
+    missing = copy_after(slot.copy, CopyEvent.MISSED)
+    tx.set_copy(ref, missing, act_at=now + copies.RETRY, offers=slot.offers)
+    return Judged(found=Found.REPLACED, effects=Effects(publish=(ref,)))
+
+
+def _clear(ref: CopyRef) -> Judged:
+    return Judged(found=Found.CLEARED, effects=Effects(clear=(ref,)))
+
+
+def _fits(tx: Reading, partial: Message | None, found: Adoptable) -> bool:
+    """Tell whether a copy is part of the message that is partially held, if there is one."""
+    if partial is None:
+        return True
+    taken = {slot.index for slot in tx.slots(partial.key)}
+    return found.digest == partial.digest and found.copy.inclusion.index not in taken
+
+
+def _adopt(
+    tx: Transaction, ref: CopyRef, partial: Message | None, found: Adoptable, situation: Situation
+) -> Judged:
+    message = partial or _add_message(tx, ref.key, found, situation.now)
+    slot = replace(
+        new_slot(found.copy, situation.now),
+        copy=CopyState.STANDING,
+        offers=1,
+        act_at=situation.now + copies.FIRST_OFFER,
+    )
+    tx.add_slot(ref.key, slot, new_wrap(found.copy))
+    if tx.body(ref.key) is None:
+        tx.add_body(ref.key, new_body(found.copy.body))
+    effects = [_complete(tx, message)]
+    if situation.roster is not None:
+        effects.append(_revoke(tx, ref, situation.roster, situation.now))
+    return Judged(found=Found.ADOPTED, effects=merged(effects))
+
+
+def _add_message(tx: Transaction, key: MessageKey, found: Adoptable, now: int) -> Message:
+    header = found.copy.body.header
+    message = Message(
+        key=key,
+        digest=found.digest,
+        channel=header.channel,
+        reader_count=header.reader_count,
+        size=found.size,
+        held_at=now,
+        expires=header.expires,
+        state=MessageState.PARTIAL,
+    )
+    tx.add_message(message)
+    return message
+
+
+def _complete(tx: Transaction, partial: Message) -> Effects:
+    """Hold a message whose last reader has just been found."""
+    if tx.count_slots(partial.key) < partial.reader_count:
+        return NOTHING
+    message = replace(partial, state=message_after(partial.state, MessageEvent.COMPLETED))
+    tx.set_message(message.key, message.state)
+    return Effects(tell=(Tell(device=message.key.sender, event=events.held(message)),))
+
+
+def _revoke(tx: Transaction, ref: CopyRef, roster: Roster, now: int) -> Effects:
+    message = tx.message(ref.key)
+    if message is not None and roster.is_revoked(ref.key.sender):
+        return end(tx, message, now, SENDER_REVOKED)
+    if roster.is_revoked(ref.reader):
+        return excuse_revoked(tx, ref, roster.devices[ref.reader].revoked_at, now)
+    return NOTHING

@@ -1,16 +1,18 @@
 """The high-water mark of wall time (PROTOCOL 13.7): time goes only forward, and not by leaps.
 
 A clock that jumps a year ahead must not delete the mailbox, and one that goes back must not let
-anything be replayed. Pure, but for `advance` and `confirm`, which keep the mark in the ledger.
+anything be replayed. `tick` is the rule, the other functions keep the mark in the ledger.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from device_sdk.wire.limits import DAY
 from gateway.store.port import Transaction
 
 MAX_LEAP = 7 * DAY
 """A gateway may be switched off for a week without asking its operator what day it is."""
+STORE_EVERY = 60
+"""Seconds between two stored marks. What is dropped by time stores its mark with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,19 +36,31 @@ def tick(clock: Clock, *, wall: int, monotonic: float, empty: bool) -> Clock:
         monotonic: seconds, from the same start as the clock's own.
         empty: the ledger holds nothing that time could end: any wall time is believed.
     """
-    raise NotImplementedError
+    believable = clock.now + (monotonic - clock.monotonic) + MAX_LEAP
+    if wall > believable and not empty:
+        return replace(clock, paused=True)
+    if wall <= clock.now:
+        return replace(clock, paused=False)
+    return Clock(now=wall, monotonic=monotonic)
 
 
 def start(tx: Transaction, *, wall: int, monotonic: float) -> Clock:
     """Take the mark from the ledger at start and do the first tick."""
-    raise NotImplementedError
+    return advance(
+        tx, Clock(now=tx.high_water(), monotonic=monotonic), wall=wall, monotonic=monotonic
+    )
 
 
 def advance(tx: Transaction, clock: Clock, *, wall: int, monotonic: float) -> Clock:
-    """Tick, and store the mark if it moved. Everything that drops by time needs this before."""
-    raise NotImplementedError
+    """Tick, and store the mark if it moved by a minute or more."""
+    clock = tick(clock, wall=wall, monotonic=monotonic, empty=tx.is_empty())
+    if clock.now - tx.high_water() >= STORE_EVERY:
+        tx.set_high_water(clock.now)
+    return clock
 
 
 def confirm(tx: Transaction, *, wall: int, monotonic: float) -> Clock:
     """Believe the wall clock, because the operator says so. The mark still never goes back."""
-    raise NotImplementedError
+    mark = max(tx.high_water(), wall)
+    tx.set_high_water(mark)
+    return Clock(now=mark, monotonic=monotonic)

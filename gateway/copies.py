@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable
 
+from device_sdk.wire import cose
+from device_sdk.wire.envelope import Body, Copy, Countersignature, Inclusion, Reader
+from device_sdk.wire.header import TYP, Header
+from gateway.lifecycle import CopyEvent, CopyState, SlotState, copy_after
 from gateway.store.port import Reading, Transaction
-from gateway.store.records import CopyRef
+from gateway.store.records import CopyRef, StoredCopy
 
 RETRY = 30
 """Seconds after which an unconfirmed publish is due again."""
@@ -14,29 +18,68 @@ retained replay is not complete (PROTOCOL 9)."""
 
 def cut(tx: Reading, ref: CopyRef) -> tuple[bytes, int] | None:
     """Return (payload, exp) of a reader's copy as it goes to ``inbox/``; None if it is not owed."""
-    raise NotImplementedError
+    stored = tx.copy(ref)
+    return None if stored is None else (_copy(stored).encode(), stored.expires)
+
+
+def _copy(stored: StoredCopy) -> Copy:
+    alg, kid = cose.parse_signer_header(stored.body.sign_protected, "countersignature", typ=TYP)
+    signature = Countersignature(
+        protected=stored.body.sign_protected, alg=alg, kid=kid, signature=stored.body.signature
+    )
+    body = Body(
+        protected=stored.body.protected,
+        header=Header.decode(stored.body.protected),
+        countersignature=signature,
+        ciphertext=stored.body.ciphertext,
+    )
+    reader = Reader(
+        reader=stored.ref.reader,
+        kid=stored.wrap.kid,
+        open_hash=stored.wrap.open_hash,
+        wrapped_cek=stored.wrap.wrapped_cek,
+    )
+    inclusion = Inclusion(index=stored.index, path=stored.wrap.path)
+    return Copy(body=body, reader=reader, inclusion=inclusion)
 
 
 def due(tx: Transaction, now: int, limit: int) -> list[CopyRef]:
     """Return copies to publish now, and do not return them again for RETRY seconds."""
-    raise NotImplementedError
+    refs = tx.copies_due(now, limit)
+    for ref in refs:
+        _follow(tx, ref, CopyEvent.MISSED, now)
+    return refs
 
 
 def standing(tx: Transaction, refs: Iterable[CopyRef], now: int) -> None:
     """Record the broker's PUBACKs. Refs that were settled in the meantime are passed over."""
-    raise NotImplementedError
-
-
-def owed_after(tx: Reading, after: CopyRef | None, limit: int) -> list[CopyRef]:
-    """Walk through every copy that should stand at the broker: start with None, then the last."""
-    raise NotImplementedError
+    for ref in refs:
+        _follow(tx, ref, CopyEvent.PUBLISHED, now)
 
 
 def missed(tx: Transaction, refs: Iterable[CopyRef], now: int) -> None:
     """Record that copies do not stand at the broker: those still owed become due at once."""
-    raise NotImplementedError
+    for ref in refs:
+        _follow(tx, ref, CopyEvent.MISSED, now - RETRY)
+
+
+def _follow(tx: Transaction, ref: CopyRef, event: CopyEvent, now: int) -> None:
+    slot = tx.slot(ref.key, ref.reader)
+    if slot is None or slot.state is not SlotState.OWED:
+        return
+    copy = copy_after(slot.copy, event)
+    if copy is CopyState.STANDING:
+        wait = min(FIRST_OFFER << min(slot.offers, 16), LAST_OFFER)
+        tx.set_copy(ref, copy, act_at=now + wait, offers=slot.offers + 1)
+    else:
+        tx.set_copy(ref, copy, act_at=now + RETRY, offers=slot.offers)
+
+
+def owed_after(tx: Reading, after: CopyRef | None, limit: int) -> list[CopyRef]:
+    """Walk through every copy that should stand at the broker: start with None, then the last."""
+    return tx.owed_copies(after, limit)
 
 
 def make_all_due(tx: Transaction, now: int) -> None:
     """After every (re)connect: what was under way is due again, copies and clearings."""
-    raise NotImplementedError
+    tx.make_all_due(now)

@@ -3,16 +3,31 @@
 The caller's order is fixed (PROTOCOL 13.2): commit, PUBACK, publish the copies, tell *held*.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from device_sdk.wire.envelope import Body as WireBody
+from device_sdk.wire.envelope import Copy
+from device_sdk.wire.notice import Event
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.topics import Topic
-from gateway.effects import Effects
-from gateway.receive import Accepted
+from gateway import events
+from gateway.copies import RETRY
+from gateway.effects import Effects, Tell
+from gateway.lifecycle import (
+    CopyState,
+    MessageEvent,
+    MessageState,
+    SlotState,
+    message_after,
+)
+from gateway.receive import Accepted, Refused, check, unpack
+from gateway.settle import close_if_settled
 from gateway.situation import Situation
-from gateway.store.port import Transaction
-from gateway.store.records import MessageKey
+from gateway.store.port import Reading, Transaction
+from gateway.store.records import Body, CopyRef, Message, MessageKey, Slot, Wrap
+from gateway.tombstone import find_tombstone, has_digest
 
 
 class Holding(StrEnum):
@@ -45,9 +60,138 @@ def take_in(tx: Transaction, topic: Topic, payload: bytes, situation: Situation)
     A message that is known with the same digest is answered before any other check (PROTOCOL
     13.8): it was accepted once, and what has changed since is not its sender's doing.
     """
-    raise NotImplementedError
+    unpacked = unpack(topic, payload, situation)
+    if isinstance(unpacked, Refused):
+        return _refuse(unpacked)
+    again = _known(tx, unpacked.key, unpacked.digest)
+    if again is not None and again.holding is not Holding.REFUSED:
+        return again
+    accepted = check(unpacked, situation, tx.key_statement)
+    return _refuse(accepted) if isinstance(accepted, Refused) else hold(tx, accepted, situation)
 
 
 def hold(tx: Transaction, accepted: Accepted, situation: Situation) -> Held:
     """Commit an accepted envelope, or say what it is already."""
-    raise NotImplementedError
+    again = _known(tx, accepted.key, accepted.digest)
+    if again is not None:
+        return again
+    partial = tx.message(accepted.key)
+    if partial is not None:
+        return _complete(tx, partial, accepted, situation.now)
+    usage, limits = tx.usage(accepted.key.sender), situation.limits
+    if usage.messages >= limits.sender_messages or usage.size + accepted.size > limits.sender_size:
+        return _refuse(Refused(key=accepted.key, reason=Reason.QUOTA, digest=accepted.digest))
+    return _hold_new(tx, accepted, situation.now)
+
+
+def _known(tx: Reading, key: MessageKey, digest: bytes) -> Held | None:
+    """Answer what needs no more checks; None for a new message, and for one to be completed."""
+    message = tx.message(key)
+    if message is not None:
+        if message.digest != digest:
+            return _refuse(Refused(key=key, reason=Reason.ID_REUSED, digest=digest))
+        if message.state is MessageState.PARTIAL:
+            return None
+        return _tell(key, Holding.AGAIN, events.held(message))
+    tombstone = find_tombstone(tx, key)
+    if tombstone is None:
+        return None
+    if not has_digest(tx, tombstone, digest):
+        return _refuse(Refused(key=key, reason=Reason.ID_REUSED, digest=digest))
+    return _tell(key, Holding.FINISHED, events.finished(key, digest))
+
+
+def _hold_new(tx: Transaction, accepted: Accepted, now: int) -> Held:
+    message = Message(
+        key=accepted.key,
+        digest=accepted.digest,
+        channel=accepted.header.channel,
+        reader_count=len(accepted.copies),
+        size=accepted.size,
+        held_at=now,
+        expires=accepted.header.expires,
+        state=MessageState.HELD,
+    )
+    tx.add_message(message)
+    return _add_readers(tx, message, accepted, accepted.copies, now, Holding.NEW)
+
+
+def _complete(tx: Transaction, partial: Message, accepted: Accepted, now: int) -> Held:
+    known = {slot.reader for slot in tx.slots(partial.key)}
+    missing = [copy for copy in accepted.copies if copy.reader.reader not in known]
+    message = replace(partial, state=message_after(partial.state, MessageEvent.COMPLETED))
+    tx.set_message(message.key, message.state)
+    return _add_readers(tx, message, accepted, missing, now, Holding.COMPLETED)
+
+
+def _add_readers(
+    tx: Transaction,
+    message: Message,
+    accepted: Accepted,
+    copies: Iterable[Copy],
+    now: int,
+    holding: Holding,
+) -> Held:
+    owed: list[CopyRef] = []
+    excused: dict[int, list[str]] = {}
+    for copy in copies:
+        reader = copy.reader.reader
+        revoked_at = accepted.excused.get(reader, 0)
+        tx.add_slot(message.key, new_slot(copy, now, revoked_at), new_wrap(copy, revoked_at))
+        if revoked_at:
+            excused.setdefault(revoked_at, []).append(reader)
+        else:
+            owed.append(CopyRef(message.key, reader))
+    if owed and tx.body(message.key) is None:
+        tx.add_body(message.key, new_body(accepted.copies[0].body))
+    if not owed:
+        close_if_settled(tx, message)
+    told = [events.held(message)]
+    told += [events.excused(message, names, revoked_at=at) for at, names in excused.items()]
+    return _tell(message.key, holding, *told, publish=tuple(owed))
+
+
+def new_slot(copy: Copy, now: int, revoked_at: int = 0) -> Slot:
+    """Return the slot of a reader that owes a read ack, or is revoked and does not."""
+    return Slot(
+        reader=copy.reader.reader,
+        index=copy.inclusion.index,
+        state=SlotState.EXCUSED if revoked_at else SlotState.OWED,
+        copy=CopyState.CLEARED if revoked_at else CopyState.DUE,
+        act_at=now + RETRY,
+        revoked_at=revoked_at,
+    )
+
+
+def new_wrap(copy: Copy, revoked_at: int = 0) -> Wrap | None:
+    """Return what only this copy has; nothing is kept for a revoked reader."""
+    if revoked_at:
+        return None
+    return Wrap(
+        kid=copy.reader.kid,
+        open_hash=copy.reader.open_hash,
+        wrapped_cek=copy.reader.wrapped_cek,
+        path=copy.inclusion.path,
+    )
+
+
+def new_body(body: WireBody) -> Body:
+    """Return a message's content as it is stored."""
+    return Body(
+        protected=body.protected,
+        sign_protected=body.countersignature.protected,
+        signature=body.countersignature.signature,
+        ciphertext=body.ciphertext,
+    )
+
+
+def _refuse(refused: Refused) -> Held:
+    event = events.refused(refused.key, refused.digest, refused.reason)
+    return replace(_tell(refused.key, Holding.REFUSED, event), reason=refused.reason)
+
+
+def _tell(
+    key: MessageKey, holding: Holding, *told: Event, publish: tuple[CopyRef, ...] = ()
+) -> Held:
+    tell = tuple(Tell(device=key.sender, event=event) for event in told)
+    return Held(key=key, holding=holding, effects=Effects(publish=publish, tell=tell))

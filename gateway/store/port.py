@@ -48,6 +48,9 @@ class Reading(Protocol):
     def roster(self) -> StoredRoster | None:
         """Return the roster last stored."""
 
+    def swept_roster(self) -> int:
+        """Return the version whose revocations have all been acted on; 0 before the first."""
+
     def key_statement(self, device: str, kid: bytes) -> StoredKey | None:
         """Return one reader-key statement."""
 
@@ -136,8 +139,11 @@ class Transaction(Reading, Protocol):
     def save_roster(self, roster: StoredRoster) -> None:
         """Replace the roster."""
 
+    def set_swept_roster(self, version: int) -> None:
+        """Remember that all revocations of a roster version have been acted on."""
+
     def add_key_statement(self, key: StoredKey) -> None:
-        """Add a statement and remember its serial if it is the highest."""
+        """Add a statement, in place of an older one for the same key, and remember its serial."""
 
     def drop_key_statements(self, until: int) -> list[str]:
         """Drop statements with not-after <= ``until``; return the devices that had one, sorted."""

@@ -1,0 +1,276 @@
+"""The ledger's look-ups in SQL. Runs inside a transaction that `gateway.store.sqlite` began."""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+from gateway.errors import LedgerDamagedError
+from gateway.lifecycle import CopyState, MessageState, SlotState
+from gateway.store.queries import queries
+from gateway.store.records import (
+    Body,
+    CopyRef,
+    Message,
+    MessageKey,
+    Slot,
+    StoredCopy,
+    StoredKey,
+    StoredRoster,
+    Summary,
+    Tombstone,
+    Usage,
+    Wrap,
+)
+
+_HASH_SIZE = 32
+_FIRST = ("", b"", "")
+
+
+class SqliteReading:
+    """`gateway.store.port.Reading` on SQLite."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Look up through a connection whose transaction is open."""
+        self._connection = connection
+        self._queries = queries()
+        self._ids: dict[MessageKey, int] = {}
+
+    # ------------------------------------------------------------ how a query is run
+
+    def _run(self, name: str, **values: Any) -> sqlite3.Cursor:
+        return self._connection.execute(self._queries[name], values)
+
+    def _one(self, name: str, **values: Any) -> Any:
+        return self._run(name, **values).fetchone()
+
+    def _all(self, name: str, **values: Any) -> list[Any]:
+        return self._run(name, **values).fetchall()
+
+    def _number(self, name: str, **values: Any) -> int:
+        row = self._one(name, **values)
+        return int(row[0]) if row else 0
+
+    def _id(self, key: MessageKey) -> int:
+        """Return a message's row number; -1, which no row has, if there is none."""
+        found = self._ids.get(key)
+        if found is None:
+            found = -1 if (row := self._row(key)) is None else int(row[0])
+        return found
+
+    def _row(self, key: MessageKey) -> Any:
+        row = self._one("message", sender=key.sender, message_id=key.message_id)
+        if row is not None:
+            self._ids[key] = row[0]
+        return row
+
+    # ------------------------------------------------------------ the ledger itself
+
+    def _meta(self) -> Any:
+        row = self._one("meta")
+        if row is None:
+            raise LedgerDamagedError("the ledger has lost its own id: restore it from a backup")
+        return row
+
+    def ledger_id(self) -> bytes:
+        return bytes(self._meta()[0])
+
+    def tombstone_key(self) -> bytes:
+        return bytes(self._meta()[1])
+
+    def high_water(self) -> int:
+        return int(self._meta()[2])
+
+    def swept_roster(self) -> int:
+        return int(self._meta()[4])
+
+    def is_empty(self) -> bool:
+        return not self._number("is_used")
+
+    # ------------------------------------------------------------ roster and reader keys
+
+    def roster(self) -> StoredRoster | None:
+        row = self._one("roster")
+        if row is None:
+            return None
+        pages = tuple(page for (page,) in self._all("roster_pages"))
+        return StoredRoster(version=row[0], head=row[1], pages=pages)
+
+    def key_statement(self, device: str, kid: bytes) -> StoredKey | None:
+        row = self._one("key_statement", device=device, kid=kid)
+        return None if row is None else _stored_key(row)
+
+    def key_statements(self, device: str) -> list[StoredKey]:
+        return [_stored_key(row) for row in self._all("key_statements", device=device)]
+
+    def key_serial(self, device: str) -> int:
+        return self._number("key_serial", device=device)
+
+    def key_owner(self, kid: bytes) -> str | None:
+        row = self._one("key_owner", kid=kid)
+        return None if row is None else str(row[0])
+
+    def devices_with_keys(self) -> list[str]:
+        return [device for (device,) in self._all("devices_with_keys")]
+
+    # ------------------------------------------------------------ messages
+
+    def message(self, key: MessageKey) -> Message | None:
+        row = self._row(key)
+        if row is None:
+            return None
+        _, digest, channel, reader_count, size, held_at, expires, state, ended_by = row
+        return Message(
+            key=key,
+            digest=digest,
+            channel=channel,
+            reader_count=reader_count,
+            size=size,
+            held_at=held_at,
+            expires=expires,
+            state=MessageState(state),
+            ended_by=ended_by,
+        )
+
+    def body(self, key: MessageKey) -> Body | None:
+        row = self._one("body", id=self._id(key))
+        if row is None:
+            return None
+        protected, sign_protected, signature, ciphertext = row
+        return Body(
+            protected=protected,
+            sign_protected=sign_protected,
+            signature=signature,
+            ciphertext=ciphertext,
+        )
+
+    def usage(self, sender: str) -> Usage:
+        messages, size = self._one("usage", sender=sender) or (0, 0)
+        return Usage(messages=messages, size=size)
+
+    def tombstone(self, mark: bytes) -> Tombstone | None:
+        row = self._one("tombstone", mark=mark)
+        if row is None:
+            return None
+        return Tombstone(mark=row[0], digest_mark=row[1], expires=row[2])
+
+    # ------------------------------------------------------------ slots and copies
+
+    def slots(self, key: MessageKey) -> list[Slot]:
+        return [_slot(row) for row in self._all("slots", id=self._id(key))]
+
+    def slot(self, key: MessageKey, reader: str) -> Slot | None:
+        row = self._one("slot", id=self._id(key), reader=reader)
+        return None if row is None else _slot(row)
+
+    def wrap(self, key: MessageKey, reader: str) -> Wrap | None:
+        row = self._one("wrap", id=self._id(key), reader=reader)
+        if row is None:
+            return None
+        kid, open_hash, wrapped_cek, path = row
+        hashes = (path[at : at + _HASH_SIZE] for at in range(0, len(path), _HASH_SIZE))
+        return Wrap(kid=kid, open_hash=open_hash, wrapped_cek=wrapped_cek, path=tuple(hashes))
+
+    def copy(self, ref: CopyRef) -> StoredCopy | None:
+        message, slot = self.message(ref.key), self.slot(ref.key, ref.reader)
+        body, wrap = self.body(ref.key), self.wrap(ref.key, ref.reader)
+        if message is None or slot is None or slot.state is not SlotState.OWED:
+            return None
+        if body is None or wrap is None:
+            raise LedgerDamagedError("the ledger owes a copy but has lost a part of it")
+        return StoredCopy(ref=ref, index=slot.index, body=body, wrap=wrap, expires=message.expires)
+
+    def count_slots(self, key: MessageKey) -> int:
+        return self._number("count_slots", id=self._id(key))
+
+    def count_owed(self, key: MessageKey) -> int:
+        return self._number("count_owed", id=self._id(key))
+
+    def count_uncleared(self, key: MessageKey) -> int:
+        return self._number("count_uncleared", id=self._id(key))
+
+    def owed_by(self, reader: str) -> int:
+        return self._number("owed_by", reader=reader)
+
+    # ------------------------------------------------------------ what is due
+
+    def copies_due(self, until: int, limit: int) -> list[CopyRef]:
+        return _refs(self._all("copies_due", until=until, limit=limit))
+
+    def clearings_due(self, until: int, limit: int) -> list[CopyRef]:
+        return _refs(self._all("clearings_due", until=until, limit=limit))
+
+    def owed_refs(self, reader: str, limit: int) -> list[CopyRef]:
+        return _refs(self._all("owed_refs", reader=reader, limit=limit))
+
+    def owed_copies(self, after: CopyRef | None, limit: int) -> list[CopyRef]:
+        sender, message_id, reader = (
+            _FIRST if after is None else (after.key.sender, after.key.message_id, after.reader)
+        )
+        rows = self._all(
+            "owed_copies", sender=sender, message_id=message_id, reader=reader, limit=limit
+        )
+        return _refs(rows)
+
+    def expired(self, high_water: int, limit: int) -> list[MessageKey]:
+        return _keys(self._all("expired", high_water=high_water, limit=limit))
+
+    def finished_until(self, expires: int, limit: int) -> list[MessageKey]:
+        return _keys(self._all("finished_until", until=expires, limit=limit))
+
+    def unfinished_from(self, sender: str, limit: int) -> list[MessageKey]:
+        return _keys(self._all("unfinished_from", sender=sender, limit=limit))
+
+    def summaries(self, after: MessageKey | None, limit: int) -> list[tuple[MessageKey, Summary]]:
+        sender, message_id = ("", b"") if after is None else (after.sender, after.message_id)
+        rows = self._all("summaries", sender=sender, message_id=message_id, limit=limit)
+        return [self._summary(row) for row in rows]
+
+    def _summary(self, row: Any) -> tuple[MessageKey, Summary]:
+        sender, message_id, channel, state, reader_count, size, held_at, expires, number = row
+        summary = Summary(
+            sender=sender,
+            id_prefix=message_id.hex()[:8],
+            channel=channel,
+            state=MessageState(state),
+            reader_count=reader_count,
+            owing=tuple(reader for (reader,) in self._all("owing", id=number)),
+            size=size,
+            held_at=held_at,
+            expires=expires,
+        )
+        return MessageKey(sender, message_id), summary
+
+
+def _stored_key(row: Any) -> StoredKey:
+    device, kid, serial, not_before, not_after, statement = row
+    return StoredKey(
+        device=device,
+        kid=kid,
+        serial=serial,
+        not_before=not_before,
+        not_after=not_after,
+        statement=statement,
+    )
+
+
+def _slot(row: Any) -> Slot:
+    _, reader, index, state, copy, offers, act_at, ack, excuse, revoked_at = row
+    return Slot(
+        reader=reader,
+        index=index,
+        state=SlotState(state),
+        copy=CopyState(copy),
+        offers=offers,
+        act_at=act_at,
+        ack=ack or b"",
+        excuse=excuse or b"",
+        revoked_at=revoked_at,
+    )
+
+
+def _keys(rows: Iterable[Any]) -> list[MessageKey]:
+    return [MessageKey(sender, message_id) for sender, message_id in rows]
+
+
+def _refs(rows: Iterable[Any]) -> list[CopyRef]:
+    return [CopyRef(MessageKey(sender, message_id), reader) for sender, message_id, reader in rows]
