@@ -1,0 +1,293 @@
+"""One live connection: paho-mqtt's client, driven by the event loop itself instead of a thread.
+
+paho offers its socket for that. What it does not do is bound anything: here arrivals beyond the
+buffer stay in the socket, and publications wait for a place in the window.
+"""
+
+import asyncio
+import ssl
+import struct
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from gateway.link.port import Arrival, BrokerRefusedError, LinkLostError
+
+_MISC_SECONDS = 1.0
+_GOODBYE_SECONDS = 2.0
+_BUFFERED = 4096
+"""Arrivals, and..."""
+_BUFFERED_BYTES = 32 * 1024 * 1024
+"""...bytes that may wait for the gateway; more stay in the socket, un-PUBACKed."""
+_PACKETS_A_TURN = 32
+"""Packets read before other tasks get their turn."""
+_REFUSED = 0x80
+_NO_TOKEN = 0
+_GOODBYE = 0
+"""Stands for the goodbye's end among the packet ids, of which 0 is none."""
+
+
+class _Expiry(Properties):
+    """The property Message Expiry Interval (MQTT 5.0 3.3.2.3.3) without paho's general machinery,
+    which takes longer than the rest of a publication."""
+
+    packed: bytes
+
+    def __init__(self, seconds: int) -> None:
+        object.__setattr__(self, "packed", struct.pack("!BBI", 5, 2, min(seconds, 2**32 - 1)))
+
+    def pack(self) -> Any:
+        return self.packed
+
+
+class PahoConnection:
+    """A `gateway.link.port.Connection` over a client whose CONNECT is already sent."""
+
+    def __init__(self, client: mqtt.Client, *, mqtt5: bool, window: int) -> None:
+        self._client = client
+        self._mqtt5 = mqtt5
+        self._loop = asyncio.get_running_loop()
+        self._most = window
+        self._window = asyncio.Semaphore(window)
+        self._lost: LinkLostError | None = None
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._answers: dict[int, asyncio.Future[Sequence[ReasonCode]]] = {}
+        self._arrivals: deque[Arrival] = deque()
+        self._buffered_bytes = 0
+        self._arrived = asyncio.Event()
+        self._reading = False
+        self._reported = 0
+        self._misc = self._loop.call_later(_MISC_SECONDS, self._on_misc)
+        self._attach()
+
+    # ------------------------------------------------------------------ the port
+
+    @property
+    def mqtt5(self) -> bool:
+        return self._mqtt5
+
+    async def opened(self) -> None:
+        """Wait for the CONNACK. Raises LinkLostError, BrokerRefusedError."""
+        await self._opened
+
+    async def subscribe(self, filters: Sequence[str]) -> None:
+        self._check()
+        _, mid = self._client.subscribe([(topic_filter, 1) for topic_filter in filters])
+        codes = await self._answer(mid)
+        for topic_filter, code in zip(filters, codes, strict=True):
+            if code.value >= _REFUSED:
+                raise BrokerRefusedError(f"the broker refuses the subscription to {topic_filter}")
+
+    async def unsubscribe(self, filters: Sequence[str]) -> None:
+        self._check()
+        _, mid = self._client.unsubscribe(list(filters))
+        await self._answer(mid)
+
+    async def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, expiry: int | None = None
+    ) -> None:
+        async with self._window:
+            self._check()
+            properties = _Expiry(expiry) if expiry is not None and self._mqtt5 else None
+            info = self._client.publish(topic, payload, 1, retain, properties)
+            codes = await self._answer(info.mid)
+        if codes[0].value >= _REFUSED:
+            raise BrokerRefusedError(f"the broker refuses a publication: {codes[0]}")
+
+    async def batch(self, most: int = 256) -> list[Arrival]:
+        while not self._arrivals:
+            self._check()
+            self._arrived.clear()
+            await self._arrived.wait()
+        arrivals = [self._arrivals.popleft() for _ in range(min(most, len(self._arrivals)))]
+        self._buffered_bytes -= sum(len(arrival.payload) for arrival in arrivals)
+        self._read_again()
+        return arrivals
+
+    def ack(self, arrivals: Sequence[Arrival]) -> None:
+        self._check()
+        for arrival in arrivals:
+            if arrival.token != _NO_TOKEN:
+                self._client.ack(arrival.token, 1)
+
+    async def close(self) -> None:
+        if self._lost is None:
+            gone: asyncio.Future[Sequence[ReasonCode]] = self._loop.create_future()
+            self._answers[_GOODBYE] = gone
+            self._client.disconnect()
+            await asyncio.wait([gone], timeout=_GOODBYE_SECONDS)
+        self.abort("closed by the gateway")
+
+    def abort(self, reason: str) -> None:
+        """End the connection without a goodbye, if it has not ended yet."""
+        sock = self._client.socket()
+        self._on_lost(reason)
+        if sock is not None and sock.fileno() >= 0:
+            self._detach(sock)
+            sock.close()
+        # paho closes once more when it is collected, perhaps after the event loop has gone.
+        self._client.on_socket_close = None
+
+    # ------------------------------------------------------------------ paho and the event loop
+
+    def _attach(self) -> None:
+        client = self._client
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        client.on_subscribe = client.on_unsubscribe = self._on_suback
+        client.on_socket_register_write = self._on_writable
+        client.on_socket_unregister_write = self._on_written
+        client.on_socket_close = self._on_socket_close
+        self._read_again()
+        if client.want_write():
+            self._on_writable(client, None, client.socket())
+
+    def _read_again(self) -> None:
+        sock = self._client.socket()
+        if sock is not None and self._lost is None and not self._reading and not self._full:
+            self._reading = True
+            self._loop.add_reader(sock.fileno(), self._on_readable)
+            if _pending(sock):
+                self._loop.call_soon(self._on_readable)
+
+    def _read_no_more(self, sock: Any) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(sock.fileno())
+
+    @property
+    def _full(self) -> bool:
+        return len(self._arrivals) >= _BUFFERED or self._buffered_bytes >= _BUFFERED_BYTES
+
+    def _on_readable(self) -> None:
+        sock = self._client.socket()
+        if not self._reading or sock is None:
+            return
+        for _ in range(_PACKETS_A_TURN):
+            reported = self._reported
+            self._client.loop_read()
+            # paho does not say whether there was a packet, but most packets are reported to us.
+            if sock.fileno() < 0 or (self._reported == reported and not _pending(sock)):
+                break
+        else:
+            if _pending(sock):
+                self._loop.call_soon(self._on_readable)
+        if self._full and sock.fileno() >= 0:
+            self._read_no_more(sock)
+
+    def _on_writable(self, _client: mqtt.Client, _userdata: Any, sock: Any) -> None:
+        self._loop.add_writer(sock.fileno(), self._client.loop_write)
+
+    def _on_written(self, _client: mqtt.Client, _userdata: Any, sock: Any) -> None:
+        self._loop.remove_writer(sock.fileno())
+
+    def _on_socket_close(self, _client: mqtt.Client, _userdata: Any, sock: Any) -> None:
+        self._detach(sock)
+        # paho closes the socket after this call, and may or may not call on_disconnect.
+        self._loop.call_soon(self._on_lost, "the broker closed the connection")
+
+    def _detach(self, sock: Any) -> None:
+        self._reading = False
+        if sock.fileno() < 0:
+            return
+        self._loop.remove_reader(sock.fileno())
+        self._loop.remove_writer(sock.fileno())
+
+    def _on_misc(self) -> None:
+        if self._lost is None:
+            self._misc = self._loop.call_later(_MISC_SECONDS, self._on_misc)
+            self._client.loop_misc()
+
+    # ------------------------------------------------------------------ what paho reports
+
+    def _on_connect(
+        self, _client: mqtt.Client, _userdata: Any, _flags: Any, code: ReasonCode, properties: Any
+    ) -> None:
+        self._reported += 1
+        if self._opened.done():
+            return
+        if code.is_failure:
+            self._opened.set_exception(BrokerRefusedError(f"the broker refuses: {code}"))
+        else:
+            # paho ignores how many publications the broker can take at a time (MQTT 5 3.2.2.3.3).
+            most = getattr(properties, "ReceiveMaximum", self._most)
+            self._window = asyncio.Semaphore(min(self._most, most))
+            self._opened.set_result(None)
+
+    def _on_disconnect(
+        self, _client: mqtt.Client, _userdata: Any, flags: Any, code: ReasonCode, _properties: Any
+    ) -> None:
+        told = flags.is_disconnect_packet_from_server
+        self._on_lost(f"the broker ended it: {code}" if told else "the connection broke")
+
+    def _on_lost(self, reason: str) -> None:
+        if self._lost is not None:
+            return
+        self._lost = LinkLostError(f"the connection to the broker is lost: {reason}")
+        self._misc.cancel()
+        waiting: list[asyncio.Future[Any]] = [self._opened, *self._answers.values()]
+        for future in waiting:
+            if not future.done():
+                future.set_exception(self._lost)
+                future.exception()  # nobody may be waiting any more
+        self._answers.clear()
+        self._arrived.set()
+
+    def _on_message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = ""  # a broker must not let it pass; it is nobody's topic then
+        token = message.mid if message.qos else _NO_TOKEN
+        self._arrivals.append(
+            Arrival(
+                topic=topic, payload=bytes(message.payload), retained=message.retain, token=token
+            )
+        )
+        self._reported += 1
+        self._buffered_bytes += len(message.payload)
+        self._arrived.set()
+
+    def _on_publish(
+        self, _client: mqtt.Client, _userdata: Any, mid: int, code: ReasonCode, _properties: Any
+    ) -> None:
+        self._settle(mid, [code])
+
+    def _on_suback(
+        self, _client: mqtt.Client, _userdata: Any, mid: int, codes: Any, _properties: Any
+    ) -> None:
+        self._settle(mid, codes)
+
+    # ------------------------------------------------------------------ waiting for answers
+
+    def _check(self) -> None:
+        if self._lost is not None:
+            raise LinkLostError(str(self._lost))
+
+    async def _answer(self, mid: int | None) -> Sequence[ReasonCode]:
+        # Nothing was read since the packet was queued: all of this happens in one thread.
+        if mid is None:
+            raise LinkLostError("the connection to the broker is lost")
+        future: asyncio.Future[Sequence[ReasonCode]] = self._loop.create_future()
+        self._answers[mid] = future
+        try:
+            return await future
+        finally:
+            self._answers.pop(mid, None)
+
+    def _settle(self, mid: int, codes: Sequence[ReasonCode]) -> None:
+        self._reported += 1
+        future = self._answers.get(mid)
+        if future is not None and not future.done():
+            future.set_result(codes)
+
+
+def _pending(sock: Any) -> bool:
+    # Bytes that TLS has taken from the socket already: it will not become readable for them.
+    return isinstance(sock, ssl.SSLSocket) and sock.fileno() >= 0 and bool(sock.pending())
