@@ -1,0 +1,169 @@
+"""The owner's public bundle: read at start, watched afterwards, believed only by its signatures.
+
+Its files are ``root.pub``, ``roster`` and ``keys/{device}``. The root is pinned at the first start,
+in the gateway's own directory: from then on a bundle of another root is another fleet's.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+    load_pem_public_key,
+)
+
+from device_sdk.trust import Pin, Roster
+from device_sdk.wire.errors import SealgateError, WireError
+from device_sdk.wire.limits import MAX_KEY_STATEMENTS, MAX_STATEMENT
+from device_sdk.wire.names import is_name
+from device_sdk.wire.roster_page import decode_bundle
+from gateway import admit
+from gateway.effects import NOTHING, Effects, merged
+from gateway.errors import GatewayError
+from gateway.keeper import Keeper
+
+ROOT_FILE = "root.pub"
+_ROSTER_FILE, _KEYS = "roster", "keys"
+
+
+class BundleError(GatewayError):
+    """A bundle that is missing, unreadable, or another fleet's than the pinned root's."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """What a look at the bundle brought."""
+
+    roster: Roster | None = None
+    """A newer one than before."""
+    effects: Effects = NOTHING
+
+
+def pin_root(data: Path, bundle: Path | None) -> Pin:
+    """Return the fleet's root: pinned in ``data``, or taken from the bundle at the first start.
+
+    Raises:
+        BundleError: no root in either, or the bundle's is another one.
+    """
+    pinned = data / ROOT_FILE
+    offered = None if bundle is None or not bundle.is_dir() else read_root(bundle / ROOT_FILE)
+    if pinned.exists():
+        known = read_root(pinned)
+        if offered is not None and offered.fingerprint != known.fingerprint:
+            raise BundleError(
+                f"the bundle {bundle} belongs to another owner: its root is "
+                f"{offered.fingerprint[:16]}, this gateway is pinned to {known.fingerprint[:16]}"
+            )
+        return known
+    if offered is None:
+        raise BundleError(
+            f"expected the owner's public bundle (--bundle) at the first start, got {bundle}"
+        )
+    pinned.write_bytes(
+        load_der_public_key(offered.root.spki).public_bytes(
+            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    return offered
+
+
+def read_root(path: Path) -> Pin:
+    """Return the root in a PEM file. Raises BundleError."""
+    try:
+        key = load_pem_public_key(path.read_bytes())
+        spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return Pin.from_spki(spki)
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, UnsupportedAlgorithm, WireError) as error:
+        raise BundleError(f"expected a public key in PEM in {path}, got something else") from error
+
+
+class BundleWatch:
+    """Takes the bundle into the ledger, again whenever a file of it changes."""
+
+    def __init__(self, directory: Path, keeper: Keeper) -> None:
+        self._directory = directory
+        self._keeper = keeper
+        self._stamp: frozenset[tuple[str, int, int, int]] = frozenset()
+        self._problem: SealgateError | None = None
+        self._log = structlog.get_logger("gateway.bundle")
+
+    async def changes(self, poll: float) -> AsyncIterator[Taken]:
+        """Yield what each change of the bundle brought; a bad one is logged once and refused."""
+        while True:
+            await asyncio.sleep(poll)
+            if self._look() != self._stamp:
+                yield await self.take()
+
+    async def take_first(self) -> None:
+        """Take the bundle at start. Raises what is wrong with it if there is no roster yet."""
+        await self.take()
+        if self._problem is not None and self._keeper.situation.roster is None:
+            raise self._problem
+
+    async def take(self) -> Taken:
+        """Take the bundle as it is now, as far as it can be believed."""
+        self._stamp = self._look()
+        roster = None
+        try:
+            self._check_root()
+            roster = await self._take_roster()
+            effects = await self._take_keys()
+        except (SealgateError, OSError) as error:
+            # Also half a bundle, which somebody is just copying: its next change is looked at.
+            self._log.error("bundle_refused", reason=str(error))
+            self._problem = error if isinstance(error, SealgateError) else BundleError(str(error))
+            return Taken(roster=roster)
+        self._problem = None
+        return Taken(roster=roster, effects=effects)
+
+    def _look(self) -> frozenset[tuple[str, int, int, int]]:
+        paths = [self._directory / ROOT_FILE, self._directory / _ROSTER_FILE]
+        stamps = []
+        with contextlib.suppress(OSError):  # no keys yet, or the bundle is away for a moment
+            paths += (self._directory / _KEYS).iterdir()
+        for path in paths:
+            try:
+                stat = path.stat()
+            except OSError:
+                continue
+            stamps.append((path.name, stat.st_mtime_ns, stat.st_size, stat.st_ino))
+        return frozenset(stamps)
+
+    def _check_root(self) -> None:
+        if read_root(self._directory / ROOT_FILE).fingerprint != self._keeper.pin.fingerprint:
+            raise BundleError("the bundle has another root than the one that is pinned")
+
+    async def _take_roster(self) -> Roster | None:
+        head, pages = decode_bundle((self._directory / _ROSTER_FILE).read_bytes())
+        pin = self._keeper.pin
+        roster = await self._keeper.write(lambda tx: admit.take_roster(tx, head, pages, pin))
+        if roster is not None:
+            self._keeper.take_roster(roster)
+            self._log.info("roster", version=roster.version, devices=len(roster.devices))
+        return roster
+
+    async def _take_keys(self) -> Effects:
+        directory = self._directory / _KEYS
+        found = [
+            (path.name, path.read_bytes())
+            for path in (sorted(directory.iterdir()) if directory.is_dir() else ())
+            if is_name(path.name) and path.stat().st_size <= MAX_KEY_STATEMENTS * MAX_STATEMENT
+        ]
+        situation = self._keeper.situation
+        taken = await self._keeper.write(
+            lambda tx: [
+                one
+                for device, data in found
+                for one in admit.take_key_list(tx, device, data, situation)
+            ]
+        )
+        return merged(one.effects for one in taken)

@@ -1,0 +1,162 @@
+"""What one arrival leads to: dispatches it to the verb that knows, inside a transaction.
+
+Pure but for the transaction: many arrivals share one, and what is decided here happens after its
+commit. No decision raises over what came; the bytes may be anybody's.
+"""
+
+from dataclasses import dataclass, field
+
+from device_sdk.trust import verify_head
+from device_sdk.wire.errors import SealgateError, TopicError
+from device_sdk.wire.query import Query
+from device_sdk.wire.topics import FROM_DEVICES, Kind, Topic, Topics
+from gateway import acknowledge, admit, adopt, answer, hold
+from gateway.acknowledge import AckResult
+from gateway.adopt import Found
+from gateway.effects import NOTHING, Effects, merged
+from gateway.link.port import Arrival
+from gateway.logs import short_id
+from gateway.situation import Situation
+from gateway.standing import standing
+from gateway.store.port import Transaction
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """To be carried out once the transaction is committed."""
+
+    effects: Effects = NOTHING
+    visit: tuple[str, ...] = ()
+    """Topics at which something else stands than should."""
+    query: Query | None = None
+    wait: bool = False
+    """A read ack to be looked at again, un-PUBACKed, when the first reconcile has ended."""
+    left: int = 0
+    """Nobody can tell yet what to make of it; Unix seconds at which it is cleared all the same."""
+    stray_page: bool = False
+    """A page of a roster that is not ours; another one may stand beside it."""
+    overtaken: bool = False
+    """The broker has a newer roster of our owner than we do."""
+    log: dict[str, str] = field(default_factory=dict)
+    """What the operator should know: ids only in short."""
+
+
+_NOTHING = Decision()
+
+
+def decide(tx: Transaction, arrival: Arrival, topics: Topics, situation: Situation) -> Decision:
+    """Decide about anything but states."""
+    try:
+        topic = topics.parse(arrival.topic)
+    except TopicError:
+        # Somebody retained something where nothing can ever stand.
+        return Decision(visit=(arrival.topic,)) if arrival.retained else _NOTHING
+    if not arrival.payload:
+        return _NOTHING  # the echo of a clear
+    if topic.kind in FROM_DEVICES:
+        decision = _from_device(tx, topic, arrival.payload, situation)
+        if not arrival.retained:
+            return decision
+        return Decision(
+            effects=decision.effects,
+            query=decision.query,
+            wait=decision.wait,
+            log=decision.log,
+            visit=(arrival.topic,),
+        )
+    return _retained(tx, arrival, topic, topics, situation) if arrival.retained else _NOTHING
+
+
+def _from_device(tx: Transaction, topic: Topic, payload: bytes, situation: Situation) -> Decision:
+    if topic.kind is Kind.SEND:
+        return _send(tx, topic, payload, situation)
+    if topic.kind is Kind.READ:
+        return _read(tx, topic, payload, situation)
+    if topic.kind is Kind.QUERY:
+        query = answer.open_query(topic, payload, situation)
+        if isinstance(query, Query):
+            return Decision(query=query)
+        return _distrust(topic, query)
+    if topic.kind is Kind.SEEN:
+        seen = answer.open_seen(topic, payload, situation)
+        if isinstance(seen, answer.Distrust):
+            return _distrust(topic, seen)
+        return Decision(effects=answer.note_seen(tx, seen))
+    taken = admit.announce(tx, topic, payload, situation)
+    if taken.result in (admit.KeyResult.NEW, admit.KeyResult.KNOWN):
+        return Decision(effects=taken.effects)
+    return _distrust(topic, taken.result)
+
+
+def _send(tx: Transaction, topic: Topic, payload: bytes, situation: Situation) -> Decision:
+    held = hold.take_in(tx, topic, payload, situation)
+    if held.reason is None:
+        return Decision(effects=held.effects)
+    log = {
+        "event": "refused",
+        "sender": topic.owner,
+        "message": short_id(topic.message_id),
+        "reason": str(held.reason),
+    }
+    return Decision(effects=held.effects, log=log)
+
+
+def _read(tx: Transaction, topic: Topic, payload: bytes, situation: Situation) -> Decision:
+    acked = acknowledge.acknowledge(tx, topic, payload, situation)
+    if acked.result is AckResult.NOT_RECONCILED:
+        return Decision(wait=True)
+    if acked.result in (AckResult.READ, AckResult.UNREADABLE, AckResult.NOT_OWED):
+        return Decision(effects=acked.effects)
+    return _distrust(topic, acked.result, effects=acked.effects)
+
+
+def _distrust(topic: Topic, reason: str, *, effects: Effects = NOTHING) -> Decision:
+    log = {"event": "disregarded", "kind": topic.kind, "device": topic.owner, "reason": reason}
+    return Decision(effects=effects, log=log)
+
+
+# What stands at the broker: a hint, judged against the current row (PROTOCOL 13.6).
+
+
+def _retained(
+    tx: Transaction, arrival: Arrival, topic: Topic, topics: Topics, situation: Situation
+) -> Decision:
+    if topic.kind is Kind.INBOX:
+        judged = adopt.judge_retained(tx, topic, arrival.payload, situation)
+        if judged.found is Found.LEFT:
+            return Decision(effects=judged.effects, left=judged.until)
+        return Decision(effects=judged.effects)
+    if topic.kind is Kind.KEYS:
+        return _keys(tx, arrival, topic, topics, situation)
+    if topic.kind is Kind.ROSTER:
+        return _roster(tx, arrival, topic, topics, situation)
+    return Decision(visit=(arrival.topic,))  # a notice, which is for now or never
+
+
+def _keys(
+    tx: Transaction, arrival: Arrival, topic: Topic, topics: Topics, situation: Situation
+) -> Decision:
+    taken = admit.take_key_list(tx, topic.owner, arrival.payload, situation)
+    effects = merged(one.effects for one in taken)
+    if any(one.result is admit.KeyResult.UNKNOWN_DEVICE for one in taken):
+        return Decision(effects=effects)  # a newer roster may list it
+    right = standing(tx, topics, arrival.topic, situation).payload == arrival.payload
+    return Decision(effects=effects, visit=() if right else (arrival.topic,))
+
+
+def _roster(
+    tx: Transaction, arrival: Arrival, topic: Topic, topics: Topics, situation: Situation
+) -> Decision:
+    if standing(tx, topics, arrival.topic, situation).payload == arrival.payload:
+        return _NOTHING
+    if topic.page_hash:
+        return Decision(stray_page=True)
+    if situation.roster is not None:
+        try:
+            head = verify_head(situation.pin, arrival.payload).head
+        except SealgateError:
+            return Decision(visit=(arrival.topic,))
+        if head.version > situation.roster.version:
+            # Publishing ours over it would look like a rollback to every device.
+            return Decision(overtaken=True)
+    return Decision(visit=(arrival.topic,))

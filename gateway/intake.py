@@ -1,0 +1,109 @@
+"""The main loop: a batch of arrivals, one transaction, then the PUBACKs, then what follows from it.
+
+PUBACK strictly after the commit (PROTOCOL 13.2): a broker's own PUBACK to a device is no promise
+that anything was kept, ours to the broker is.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+
+from device_sdk.wire.topics import Topics
+from gateway.decide import Decision, decide
+from gateway.keeper import Keeper
+from gateway.link.port import Arrival, Connection
+
+_BATCH = 256
+_MOST_UNACKED = 8
+"""Read acks that wait un-PUBACKed for the first reconcile. Mosquitto sends no more than 20 messages
+without a PUBACK by default: if all of these waited, the reconcile itself would wait for ever."""
+_MOST_WAITING = 10_000
+"""The others wait in memory. Their readers send them again if this process ends before."""
+
+
+class Sorting(Protocol):
+    """Where the arrivals that are not for the ledger go, and what follows from the others."""
+
+    def on_state(self, arrival: Arrival) -> None:
+        """A gateway's state, ours or another's."""
+
+    def on_marker(self, arrival: Arrival) -> None:
+        """Something came back that we published to ourselves."""
+
+    def on_decision(self, arrival: Arrival, decision: Decision) -> None:
+        """A decision that is committed."""
+
+
+class Intake:
+    """Takes in what arrives over one connection."""
+
+    def __init__(
+        self, connection: Connection, keeper: Keeper, topics: Topics, marker: str, sorting: Sorting
+    ) -> None:
+        self._connection = connection
+        self._keeper = keeper
+        self._topics = topics
+        self._marker = marker
+        self._states = topics.state("")
+        self._sorting = sorting
+        self._waiting: list[Arrival] = []
+        self._unacked: list[Arrival] = []
+        self._log = structlog.get_logger("gateway.intake")
+
+    async def run(self) -> None:
+        """Take in batch after batch until the connection is lost (LinkLostError)."""
+        while True:
+            await self._take_in(await self._connection.batch(_BATCH))
+
+    async def _take_in(self, arrivals: Sequence[Arrival]) -> None:
+        ours = [arrival for arrival in arrivals if self._is_for_the_ledger(arrival)]
+        decisions = await self._decide(ours) if ours else []
+        waiting = {
+            id(arrival)
+            for arrival, decision in zip(ours, decisions, strict=True)
+            if decision.wait and self._stays_unacked(arrival)
+        }
+        self._connection.ack([arrival for arrival in arrivals if id(arrival) not in waiting])
+        self._carry_out(ours, decisions)
+
+    def _is_for_the_ledger(self, arrival: Arrival) -> bool:
+        if arrival.topic == self._marker:
+            self._sorting.on_marker(arrival)
+            return arrival.retained
+        if arrival.topic.startswith(self._states):
+            self._sorting.on_state(arrival)
+            return False
+        return True
+
+    async def _decide(self, arrivals: Sequence[Arrival]) -> list[Decision]:
+        return await self._keeper.write(
+            # The situation is looked up late: the disk may have failed in between.
+            lambda tx: [
+                decide(tx, arrival, self._topics, self._keeper.situation) for arrival in arrivals
+            ]
+        )
+
+    def _stays_unacked(self, arrival: Arrival) -> bool:
+        if len(self._waiting) >= _MOST_WAITING:
+            return False
+        self._waiting.append(arrival)
+        if len(self._unacked) >= _MOST_UNACKED:
+            return False
+        self._unacked.append(arrival)
+        return True
+
+    def _carry_out(self, arrivals: Sequence[Arrival], decisions: Sequence[Decision]) -> None:
+        for arrival, decision in zip(arrivals, decisions, strict=True):
+            if decision.log:
+                self._log.info(**decision.log)
+            self._sorting.on_decision(arrival, decision)
+
+    async def take_waiting(self) -> None:
+        """Look again at the read acks that waited for the first reconcile."""
+        while self._waiting:
+            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            decisions = await self._decide(batch)
+            self._carry_out(batch, decisions)
+        unacked, self._unacked = self._unacked, []
+        self._connection.ack(unacked)

@@ -1,0 +1,145 @@
+"""Keeps the present `Situation`: time, roster, whether the gateway may take anything in.
+
+Whoever decides asks here at the moment it decides, so nobody acts on an old roster or clock.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import structlog
+
+from device_sdk.identity import Identity
+from device_sdk.trust import Pin, Roster
+from gateway import admit, clock
+from gateway.enrolment import admitted_name
+from gateway.errors import GatewayError, LedgerUnavailableError
+from gateway.situation import Limits, Situation
+from gateway.store.port import Ledger, Reading, Transaction
+
+T = TypeVar("T")
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+
+
+class NoRosterError(GatewayError):
+    """Neither the bundle nor the ledger has a roster yet."""
+
+
+class Keeper:
+    """The present situation of one gateway, and what it is called in the fleet."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        pin: Pin,
+        identity: Identity,
+        limits: Limits,
+        *,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.ledger = ledger
+        self.pin = pin
+        self.identity = identity
+        self._wall = wall
+        self._monotonic = monotonic
+        self._situation = Situation(
+            pin=pin, roster=None, now=0, paused=True, reconciled=False, limits=limits
+        )
+        self._clock = clock.Clock(now=0, monotonic=0.0)
+        self._disk_fails = False
+        self._log = structlog.get_logger("gateway.keeper")
+        self.on_change: Callable[[], None] = lambda: None
+
+    async def start(self) -> None:
+        """Take clock and roster from the ledger. Raises TrustError, WireError, LedgerError."""
+        self._clock = await self.ledger.run(
+            lambda tx: clock.start(tx, wall=self.wall, monotonic=self._monotonic())
+        )
+        roster = await self.ledger.read(lambda tx: admit.stored_roster(tx, self.pin))
+        self._renew(roster=roster)
+
+    @property
+    def situation(self) -> Situation:
+        """The situation now: ask for it again after every await."""
+        return self._situation
+
+    @property
+    def wall(self) -> int:
+        """The machine's clock in Unix seconds: only for what is signed and for logins."""
+        return int(self._wall())
+
+    @property
+    def roster(self) -> Roster:
+        """The newest roster. Raises NoRosterError before the first one."""
+        if self._situation.roster is None:
+            raise NoRosterError("there is no roster yet: give the gateway the owner's bundle")
+        return self._situation.roster
+
+    @property
+    def name(self) -> str:
+        """The gateway's name in the fleet. Raises NoRosterError, NotAdmittedError."""
+        return admitted_name(self.roster, self.identity, self._situation.now)
+
+    async def tick(self) -> None:
+        """Look at the clocks again. Raises LedgerError."""
+        paused = self._clock.paused
+        self._clock = await self.write(
+            lambda tx: clock.advance(tx, self._clock, wall=self.wall, monotonic=self._monotonic())
+        )
+        self._renew()
+        if self._clock.paused and not paused:
+            self._log.error("clock_leapt", hint="admission and expiry pause: check the date")
+
+    def take_roster(self, roster: Roster) -> None:
+        """Act on a newer roster, which the ledger has already."""
+        self._renew(roster=roster)
+
+    def end_reconcile(self) -> None:
+        """The first reconcile has ended: the ledger knows what stands at the broker."""
+        self._situation = replace(self._situation, reconciled=True)
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """`Ledger.run`, again and again while the disk is full or fails; meanwhile we are paused.
+
+        Nobody PUBACKs or publishes before this returns, so nothing is promised meanwhile.
+        """
+        return await self._insist(lambda: self.ledger.run(work))
+
+    async def read(self, work: Callable[[Reading], T]) -> T:
+        """`Ledger.read`, as insistent as `write`."""
+        return await self._insist(lambda: self.ledger.read(work))
+
+    async def erase(self) -> bool:
+        """`Ledger.erase`, as insistent as `write`."""
+        return await self._insist(self.ledger.erase)
+
+    async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                result = await attempt()
+            except LedgerUnavailableError as error:
+                self._log.error("ledger_unavailable", reason=str(error), retry_in=pause)
+                self._disk_fails = True
+                self._renew()
+            else:
+                if self._disk_fails:
+                    self._disk_fails = False
+                    self._renew()
+                return result
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _renew(self, roster: Roster | None = None) -> None:
+        before = self._situation
+        self._situation = replace(
+            before,
+            now=self._clock.now,
+            paused=self._clock.paused or self._disk_fails,
+            roster=roster or before.roster,
+        )
+        if roster is not None or before.paused != self._situation.paused:
+            self.on_change()

@@ -1,0 +1,91 @@
+"""The parts that live as long as the service, and how one's doing becomes another's task."""
+
+from device_sdk.trust import Roster
+from device_sdk.wire.topics import Topics
+from gateway.bundle import BundleWatch
+from gateway.deliver import Deliverer, Errand
+from gateway.effects import NOTHING, Effects
+from gateway.keeper import Keeper
+from gateway.link.port import Connection
+from gateway.presence import Presence
+from gateway.session import Session
+from gateway.standing import copy_topic
+from gateway.tell import Teller
+from gateway.upkeep import Upkeep
+
+_DONE = Errand(0)
+
+
+class Parts:
+    """Deliverer, teller, presence and upkeep of one gateway, and the session of the moment.
+
+    Raises NoRosterError or NotAdmittedError if the gateway has no name in the fleet.
+    """
+
+    def __init__(self, keeper: Keeper, topics: Topics, ledger_id: bytes) -> None:
+        self.keeper = keeper
+        self.name = keeper.name
+        self._topics = topics
+        self.deliverer = Deliverer(keeper, topics, self.carry_out)
+        self.teller = Teller(keeper, topics, ledger_id)
+        self.presence = Presence(keeper, topics, ledger_id, self.name)
+        self.upkeep = Upkeep(keeper, topics, self.deliverer, self.carry_out)
+        self.upkeep.on_tick = self._on_tick
+        self._session: Session | None = None
+        keeper.on_change = self.presence.changed
+
+    def carry_out(self, effects: Effects) -> Errand:
+        """Do what a committed decision asks for; return the errand of its publications."""
+        if effects is NOTHING:
+            return _DONE
+        copies = [copy_topic(self._topics, ref) for ref in (*effects.publish, *effects.clear)]
+        errand = self.deliverer.visit([*copies, *map(self._topics.keys, effects.keys)])
+        if effects.tell:
+            self.teller.tell(effects.tell, after=errand)
+        if effects.erase:
+            self.upkeep.erase_soon()
+        return errand
+
+    def begin(self, connection: Connection) -> Session:
+        """Begin the session of a new connection."""
+        self._session = Session(
+            connection,
+            self.keeper,
+            self._topics,
+            self.name,
+            deliverer=self.deliverer,
+            teller=self.teller,
+            presence=self.presence,
+            carry_out=self.carry_out,
+        )
+        return self._session
+
+    def end(self) -> None:
+        """The connection is lost or closed."""
+        self._session = None
+
+    async def follow(self, watch: BundleWatch, poll: float) -> None:
+        """Act on every change of the owner's bundle. Raises NotAdmittedError if it drops us."""
+        before = self.keeper.situation.roster
+        async for taken in watch.changes(poll):
+            if taken.roster is not None:
+                _ = self.keeper.name
+                await self._publish(before, taken.roster)
+                await self.upkeep.sweep()
+                if self._session is not None:
+                    self._session.sweeper.sweep_soon()
+                before = taken.roster
+            self.carry_out(taken.effects)
+
+    async def _publish(self, before: Roster | None, roster: Roster) -> None:
+        # Pages first and last: whoever sees a head finds its pages.
+        pages = set(roster.head.head.page_hashes)
+        stale = set(before.head.head.page_hashes) - pages if before is not None else set()
+        page = self._topics.roster_page
+        await self.deliverer.visit(map(page, pages)).wait()
+        await self.deliverer.visit([self._topics.roster()]).wait()
+        self.deliverer.visit(map(page, stale))
+
+    def _on_tick(self) -> None:
+        if self._session is not None:
+            self._session.sweeper.clear_overdue()

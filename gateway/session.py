@@ -1,0 +1,87 @@
+"""Everything that runs while one connection to the broker lasts."""
+
+import asyncio
+from collections.abc import Callable
+
+from device_sdk.wire.topics import Topics
+from gateway import copies
+from gateway.decide import Decision
+from gateway.deliver import Deliverer, Errand
+from gateway.effects import Effects
+from gateway.enquire import Enquiries
+from gateway.intake import Intake
+from gateway.keeper import Keeper
+from gateway.link.port import Arrival, Connection
+from gateway.presence import Presence
+from gateway.reconcile import Sweeper, always_subscribed
+from gateway.tell import Teller
+
+
+class Session:
+    """One connection's work: take in, deliver, tell, answer, sweep, be present."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        keeper: Keeper,
+        topics: Topics,
+        name: str,
+        *,
+        deliverer: Deliverer,
+        teller: Teller,
+        presence: Presence,
+        carry_out: Callable[[Effects], Errand],
+    ) -> None:
+        marker = topics.notice(name)
+        self._connection = connection
+        self._keeper = keeper
+        self._topics = topics
+        self._marker = marker
+        self._deliverer = deliverer
+        self._teller = teller
+        self._presence = presence
+        self._carry_out = carry_out
+        self._intake = Intake(connection, keeper, topics, marker, self)
+        self._enquiries = Enquiries(keeper, teller, carry_out)
+        self.sweeper = Sweeper(connection, keeper, topics, deliverer, marker)
+
+    async def run(
+        self, *, state_interval: float, sweep: float, on_reconciled: Callable[[], None]
+    ) -> None:
+        """Work until the connection is lost (LinkLostError) or another gateway is found."""
+        self._deliverer.give_up()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._intake.run())
+            tasks.create_task(self._deliverer.run(self._connection))
+            tasks.create_task(self._teller.run(self._connection))
+            tasks.create_task(self._enquiries.run(self._connection))
+            await self._connection.subscribe([*always_subscribed(self._topics), self._marker])
+            tasks.create_task(self._presence.run(self._connection, state_interval))
+            await self._keeper.write(lambda tx: copies.make_all_due(tx, self._keeper.situation.now))
+            await self.sweeper.sweep()
+            await self._end_reconcile()
+            on_reconciled()
+            tasks.create_task(self.sweeper.run(sweep))
+
+    async def _end_reconcile(self) -> None:
+        self._keeper.end_reconcile()
+        await self._intake.take_waiting()
+        self._enquiries.reconciled()
+
+    # ------------------------------------------------------------------ gateway.intake.Sorting
+
+    def on_state(self, arrival: Arrival) -> None:
+        if not self._presence.note(arrival.topic, arrival.payload) and arrival.payload:
+            self._deliverer.visit([arrival.topic])
+
+    def on_marker(self, arrival: Arrival) -> None:
+        self.sweeper.note_marker(arrival.payload)
+
+    def on_decision(self, arrival: Arrival, decision: Decision) -> None:
+        if arrival.retained:
+            self.sweeper.note_retained(arrival, decision)
+        self._carry_out(decision.effects)
+        if decision.visit:
+            self._deliverer.visit(decision.visit)
+        if decision.query is not None:
+            self._enquiries.ask(decision.query)
