@@ -1,0 +1,72 @@
+"""Writes every vector file anew. Look at what changed: other implementations rely on these."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from tests.vectors.generate import (
+    calculations,
+    copies,
+    dishonest,
+    encoding,
+    envelopes,
+    headers,
+    joining,
+    notices,
+    public_keys,
+    records,
+    rosters,
+)
+from tests.vectors.generate.fixed import VECTORS
+from tests.vectors.generate.fleet import fleet_file
+from tests.vectors.generate.vector import Vector
+
+FILES: dict[str, tuple[str, Callable[[], list[Vector]]]] = {
+    "cbor": ("2", encoding.cbor_vectors),
+    "content-key": ("5.3", calculations.content_key_vectors),
+    "copy": ("6", copies.copy_vectors),
+    "dishonest-copy": ("6.2", dishonest.dishonest_vectors),
+    "envelope": ("5", envelopes.envelope_vectors),
+    "excuse": ("8.5", records.excuse_vectors),
+    "header": ("5.1", headers.header_vectors),
+    "join-request": ("8.2", joining.join_request_vectors),
+    "key-list": ("8.1", joining.key_list_vectors),
+    "key-statement": ("8.1", records.key_statement_vectors),
+    "login": ("12", joining.login_vectors),
+    "merkle-inclusion": ("5.2", calculations.merkle_inclusion_vectors),
+    "merkle-tree": ("5.2", calculations.merkle_tree_vectors),
+    "notice": ("10.1", notices.notice_vectors),
+    "padded-length": ("5.4", calculations.padded_length_vectors),
+    "public-key": ("3", public_keys.public_key_vectors),
+    "query": ("10.2", records.query_vectors),
+    "read-ack": ("7", records.read_ack_vectors),
+    "root-succession": ("8.4", rosters.succession_vectors),
+    "roster": ("8.3", rosters.roster_vectors),
+    "roster-page": ("8.3", rosters.roster_page_vectors),
+    "seen": ("10.2", records.seen_vectors),
+    "state": ("10.4", records.state_vectors),
+    "topic": ("9", encoding.topic_vectors),
+    "unpad": ("5.4", calculations.unpad_vectors),
+}
+
+
+def build() -> dict[str, str]:
+    """Return the text of every generated file by its name."""
+    files: dict[str, Any] = {
+        name: {"clause": clause, "vectors": make()} for name, (clause, make) in FILES.items()
+    }
+    files["fleet"] = fleet_file()
+    return {
+        f"{name}.json": json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+        for name, value in files.items()
+    }
+
+
+def main() -> None:
+    """Write all files."""
+    for name, text in build().items():
+        (VECTORS / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,312 @@
+"""What is done with a vector: one operation for each file, from its input to what must come out."""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from device_sdk import trust, unseal
+from device_sdk.reader_key import ReaderKey
+from device_sdk.wire import cbor, content_key, cose, errors, header, login, merkle, padding, suites
+from device_sdk.wire.envelope import Envelope
+from device_sdk.wire.excuse import Excuse
+from device_sdk.wire.join_request import verify_join_request
+from device_sdk.wire.key_statement import KeyStatement, decode_key_list
+from device_sdk.wire.notice import Notice
+from device_sdk.wire.query import Query, Seen
+from device_sdk.wire.read_ack import ReadAck
+from device_sdk.wire.roster_head import RootSuccession
+from device_sdk.wire.roster_page import (
+    ROLE_DEVICE,
+    ROLE_GATEWAY,
+    RosterPage,
+    decode_bundle,
+    page_hash,
+)
+from device_sdk.wire.state import State
+from device_sdk.wire.topics import Topics
+from tests.vectors.generate.fixed import private_key
+from tests.vectors.generate.records import plain
+
+VECTORS = Path(__file__).parent
+FLEET: dict[str, Any] = json.loads((VECTORS / "fleet.json").read_text())
+NOW: int = FLEET["now"]
+PIN = trust.Pin.from_spki(
+    bytes.fromhex(json.loads((VECTORS / "keys.json").read_text())["keys"][FLEET["root"]]["spki"])
+)
+OWNER = "owner"
+
+KINDS: dict[type[BaseException], str] = {
+    errors.MalformedError: "malformed",
+    errors.TooLargeError: "too-large",
+    errors.KeyFormatError: "key-format",
+    errors.SignatureError: "signature",
+    errors.InclusionError: "inclusion",
+    errors.TopicError: "topic",
+    trust.TrustError: "untrusted",
+    trust.UnknownDeviceError: "unknown-device",
+    trust.RollbackError: "rollback",
+    trust.ForkError: "fork",
+    trust.RosterExpiredError: "roster-expired",
+    unseal.CopyDamagedError: "damaged",
+    unseal.CopyDroppedError: "dropped",
+    unseal.UnreadableError: "unreadable",
+}
+"""README.md lists what each kind means to another implementation."""
+
+Json = dict[str, Any]
+
+
+class KeyGoneError(Exception):
+    """The copy is sealed to a key that the reader does not have any more."""
+
+
+KINDS[KeyGoneError] = "key-gone"
+
+
+@cache
+def roster() -> trust.Roster:
+    """Return the fleet's roster, verified from the pinned root."""
+    head, pages = decode_bundle(bytes.fromhex(FLEET["roster"]))
+    verified = trust.verify_head(PIN, head)
+    return trust.complete_roster(verified, {page_hash(page): page for page in pages})
+
+
+def decode_cbor(given: Json) -> Json:
+    data = bytes.fromhex(given["data"])
+    value = cbor.decode(data, "vector", limit=1 << 16)
+    assert cbor.encode(value) == data
+    return {"diagnostic": _diagnostic(value)}
+
+
+def _diagnostic(value: Any) -> str:
+    """RFC 8949 8, as far as version 1 needs it."""
+    if isinstance(value, bytes):
+        return f"h'{value.hex()}'"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_diagnostic, value))}]"
+    if isinstance(value, dict):
+        pairs = (f"{_diagnostic(key)}: {_diagnostic(item)}" for key, item in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def derive(given: Json) -> Json:
+    cek, message_id = bytes.fromhex(given["cek"]), bytes.fromhex(given["message_id"])
+    token = content_key.open_token(
+        cek, message_id, bytes.fromhex(given["reader_kid"]), given["reader"]
+    )
+    return {
+        "commitment": content_key.cek_commitment(cek, message_id).hex(),
+        "open_token": token.hex(),
+        "open_hash": content_key.open_hash(token).hex(),
+    }
+
+
+def pad(given: Json) -> Json:
+    return {"total": len(padding.pad(bytes(given["length"])))}
+
+
+def unpad(given: Json) -> Json:
+    data = padding.unpad(bytes.fromhex(given["plaintext"]))
+    assert padding.pad(data).hex() == given["plaintext"]
+    return {"data": data.hex()}
+
+
+def grow_tree(given: Json) -> Json:
+    leaves = [merkle.leaf_hash(index.to_bytes(4)) for index in range(given["entries"])]
+    paths = {
+        str(index): [node.hex() for node in path] for index, path in enumerate(merkle.paths(leaves))
+    }
+    return {"root": merkle.root(leaves).hex(), "paths": paths}
+
+
+def check_inclusion(given: Json) -> Json:
+    merkle.check_inclusion(
+        merkle.leaf_hash(bytes.fromhex(given["entry"])),
+        index=given["index"],
+        count=given["count"],
+        path=[bytes.fromhex(node) for node in given["path"]],
+        expected_root=bytes.fromhex(given["root"]),
+    )
+    return {}
+
+
+def load_key(given: Json) -> Json:
+    spki = bytes.fromhex(given["spki"])
+    if given["use"] == "reader-key":
+        return {"alg": suites.RSA_OAEP_SHA256, "kid": suites.load_wrap_key(spki).kid.hex()}
+    key = suites.load_verify_key(spki)
+    return {"alg": key.alg, "kid": key.kid.hex()}
+
+
+def parse_topic(given: Json) -> Json:
+    topic = Topics().parse(given["topic"])
+    return {name: value for name, value in plain(topic).items() if value}
+
+
+def decode_header(given: Json) -> Json:
+    data = bytes.fromhex(given["header"])
+    decoded = header.Header.decode(data)
+    assert decoded.encode() == data
+    claims: Json = plain(decoded)
+    return claims
+
+
+def check_envelope(given: Json) -> Json:
+    data = bytes.fromhex(given["envelope"])
+    envelope = Envelope.decode(data)
+    assert envelope.encode() == data
+    sender = roster().identity(envelope.body.header.sender, envelope.body.header.sender_kid)
+    copies = envelope.copies()
+    return {
+        "digest": envelope.body.verify(sender, PIN.aad).hex(),
+        "readers": [reader.reader for reader in envelope.readers],
+        "copies": [copy.encode().hex() for copy in copies],
+    }
+
+
+def read_copy(given: Json) -> Json:
+    checked = unseal.check_copy(
+        bytes.fromhex(given["copy"]),
+        topic=Topics().parse(given["topic"]),
+        reader=given["reader"],
+        roster=roster(),
+        aad=PIN.aad,
+        now=NOW,
+    )
+    key = private_key(given["key"])
+    assert isinstance(key, rsa.RSAPrivateKey)
+    reader_key = ReaderKey.from_key(key)
+    if reader_key.kid != checked.reader_kid:
+        raise KeyGoneError
+    opened = unseal.open_copy(checked, reader_key)
+    return {
+        "digest": checked.digest.hex(),
+        "sender": checked.header.sender,
+        "message_id": checked.header.message_id.hex(),
+        "payload": opened.payload.hex(),
+        "open_token": opened.open_token.hex(),
+    }
+
+
+def record(
+    kind: type[cose.Record], role: str = ROLE_DEVICE, aad: bytes = PIN.aad
+) -> Callable[[Json], Json]:
+    """Return the operation that verifies one kind of signed record."""
+
+    def verify(given: Json) -> Json:
+        unverified = cose.parse_signed(kind, bytes.fromhex(given["data"]))
+        if given["signer"] == OWNER:
+            key = PIN.root
+        else:
+            key = _signer(given["signer"], unverified.kid, role)
+        claims = unverified.verify(key, aad)
+        assert claims.encode() == unverified.payload
+        return {"claims": plain(claims)}
+
+    return verify
+
+
+def _signer(name: str, kid: bytes, role: str) -> suites.VerifyKey:
+    entry = roster().devices[name]
+    if role in entry.roles and kid not in map(suites.key_id, entry.identities):
+        return suites.load_verify_key(entry.identities[0])  # which then does not match the kid
+    return roster().identity(name, kid, role)
+
+
+def verify_statement(given: Json) -> Json:
+    data, device = bytes.fromhex(given["data"]), given["signer"]
+    unverified = cose.parse_signed(KeyStatement, data)
+    if unverified.claims.device != device:
+        trust.verify_key_statement(data, device, roster())
+    return record(KeyStatement, aad=cose.FLEETLESS_AAD)(given)
+
+
+def verify_keys(given: Json) -> Json:
+    statements = [
+        trust.verify_key_statement(data, given["device"], roster())
+        for data in decode_key_list(bytes.fromhex(given["list"]))
+    ]
+    return {"serials": [statement.serial for statement in statements]}
+
+
+def admit(given: Json) -> Json:
+    request, statement = verify_join_request(bytes.fromhex(given["data"]))
+    outcome: Json = {"claims": plain(request)}
+    if statement is not None:
+        outcome |= {"serial": statement.serial, "reader_kid": statement.wrap_key.kid.hex()}
+    return outcome
+
+
+def log_in(given: Json) -> Json:
+    unverified = login.parse_token(given["token"])
+    user = given["user"]
+    if unverified.claims.name != user:
+        raise errors.SignatureError("the token names another user")
+    role = roster().devices[user].roles[0]
+    claims = login.verify_token(
+        unverified,
+        key=roster().identity(user, unverified.kid, role),
+        audience=PIN.fingerprint,
+        now=given["now"],
+        aad=PIN.aad,
+    )
+    return {"name": claims.name}
+
+
+def decode_page(given: Json) -> Json:
+    data = bytes.fromhex(given["page"])
+    page = RosterPage.decode(data)
+    assert page.encode() == data
+    fields: Json = plain(page)
+    return fields
+
+
+def verify_roster(given: Json) -> Json:
+    known = None
+    if "known" in given:
+        known = trust.verify_head(PIN, decode_bundle(bytes.fromhex(given["known"]))[0])
+    head, pages = decode_bundle(bytes.fromhex(given["bundle"]))
+    verified = trust.verify_head(PIN, head)
+    complete = trust.complete_roster(verified, {page_hash(page): page for page in pages})
+    trust.check_successor(known, verified)
+    complete.check_current(NOW)
+    return {
+        "version": complete.version,
+        "signed_by": verified.root.kid.hex(),
+        "devices": sorted(complete.devices),
+        "channels": sorted(complete.channels),
+    }
+
+
+OPERATIONS: dict[str, Callable[[Json], Json]] = {
+    "cbor": decode_cbor,
+    "content-key": derive,
+    "copy": read_copy,
+    "dishonest-copy": read_copy,
+    "envelope": check_envelope,
+    "excuse": record(Excuse),
+    "header": decode_header,
+    "join-request": admit,
+    "key-list": verify_keys,
+    "key-statement": verify_statement,
+    "login": log_in,
+    "merkle-inclusion": check_inclusion,
+    "merkle-tree": grow_tree,
+    "notice": record(Notice, ROLE_GATEWAY),
+    "padded-length": pad,
+    "public-key": load_key,
+    "query": record(Query),
+    "read-ack": record(ReadAck),
+    "root-succession": record(RootSuccession),
+    "roster": verify_roster,
+    "roster-page": decode_page,
+    "seen": record(Seen),
+    "state": record(State, ROLE_GATEWAY),
+    "topic": parse_topic,
+    "unpad": unpad,
+}
