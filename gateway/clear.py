@@ -45,7 +45,7 @@ def cleared(tx: Transaction, refs: Iterable[CopyRef]) -> Effects:
 
 def forget_if_cleared(tx: Transaction, message: Message) -> bool:
     """Forget a message that was seen if all its copies are cleared; tell whether it was."""
-    if message.state is not MessageState.SEEN or tx.count_uncleared(message.key):
+    if message.state is not MessageState.SEEN or tx.is_uncleared(message.key):
         return False
     message_after(message.state, MessageEvent.CLEARED)
     tx.drop_message(message.key)

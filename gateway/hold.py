@@ -63,18 +63,22 @@ def take_in(tx: Transaction, topic: Topic, payload: bytes, situation: Situation)
     unpacked = unpack(topic, payload, situation)
     if isinstance(unpacked, Refused):
         return _refuse(unpacked)
-    again = _known(tx, unpacked.key, unpacked.digest)
-    if again is not None and again.holding is not Holding.REFUSED:
-        return again
+    known = _known(tx, unpacked.key, unpacked.digest)
+    if known is not None and known.holding is not Holding.REFUSED:
+        return known
     accepted = check(unpacked, situation, tx.key_statement)
-    return _refuse(accepted) if isinstance(accepted, Refused) else hold(tx, accepted, situation)
+    if isinstance(accepted, Refused):
+        return _refuse(accepted)
+    return known or _hold_unknown(tx, accepted, situation)
 
 
 def hold(tx: Transaction, accepted: Accepted, situation: Situation) -> Held:
     """Commit an accepted envelope, or say what it is already."""
-    again = _known(tx, accepted.key, accepted.digest)
-    if again is not None:
-        return again
+    known = _known(tx, accepted.key, accepted.digest)
+    return known or _hold_unknown(tx, accepted, situation)
+
+
+def _hold_unknown(tx: Transaction, accepted: Accepted, situation: Situation) -> Held:
     partial = tx.message(accepted.key)
     if partial is not None:
         return _complete(tx, partial, accepted, situation.now)

@@ -40,7 +40,7 @@ def settle(
 
 def close_if_settled(tx: Transaction, message: Message) -> MessageState:
     """Drop the content and finish the message if no copy of it is owed; return its state."""
-    if tx.count_owed(message.key):
+    if tx.is_owed(message.key):
         return message.state
     tx.drop_body(message.key)
     state = message_after(message.state, MessageEvent.SETTLED)

@@ -87,11 +87,11 @@ class Reading(Protocol):
     def count_slots(self, key: MessageKey) -> int:
         """Return how many readers of a message are known."""
 
-    def count_owed(self, key: MessageKey) -> int:
-        """Return how many slots of a message are still owed."""
+    def is_owed(self, key: MessageKey) -> bool:
+        """Tell whether any reader still owes a read ack for a message."""
 
-    def count_uncleared(self, key: MessageKey) -> int:
-        """Return how many copies of a message are not cleared."""
+    def is_uncleared(self, key: MessageKey) -> bool:
+        """Tell whether any copy of a message is not cleared."""
 
     def owed_by(self, reader: str) -> int:
         """Return how many read acks a reader owes."""
@@ -209,7 +209,8 @@ class Ledger(Protocol):
         """Remove the bytes of what was dropped from the files.
 
         Returns:
-            False if another process was just reading: call again a little later.
+            False if that is not finished, because another process was just reading, or a large
+            ledger was rebuilt only a moment ago: call again a little later.
 
         Raises:
             LedgerUnavailableError: the disk is full or fails.

@@ -1,8 +1,8 @@
 """The ledger as one SQLite file, in a thread of its own.
 
 Write-ahead log, every commit on disk before it is reported, and deleted bytes overwritten: each of
-these settings has another default somewhere, so each is set and read back. Bytes leave the files
-when they are deleted (secure_delete) *and* the log is folded in and truncated (`erase`).
+these settings has another default somewhere, so each is set and read back. What is deleted leaves
+the files with the next `erase`.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from gateway.store.lock import DirectoryLock
 from gateway.store.port import Reading, Transaction
 from gateway.store.queries import migrations, queries
 from gateway.store.records import MessageKey, Summary
+from gateway.store.sqlite_erase import Eraser
 from gateway.store.sqlite_reading import SqliteReading
 from gateway.store.sqlite_transaction import SqliteTransaction
 
@@ -63,6 +64,7 @@ class SqliteLedger:
     ) -> None:
         """Use `open`."""
         self._connection = connection
+        self._eraser = Eraser(connection)
         self._thread = thread
         self._lock = lock
 
@@ -90,8 +92,13 @@ class SqliteLedger:
         """See `gateway.store.port.Ledger.run`. A cancelled caller's work is still done whole."""
 
         def in_transaction() -> T:
-            with _translated(), _transaction(self._connection, "BEGIN IMMEDIATE"):
-                return work(SqliteTransaction(self._connection))
+            with _translated():
+                with _transaction(self._connection, "BEGIN IMMEDIATE"):
+                    transaction = SqliteTransaction(self._connection)
+                    result = work(transaction)
+                if transaction.dropped:
+                    self._eraser.dropped()
+            return result
 
         return await self._in_thread(in_transaction)
 
@@ -105,12 +112,17 @@ class SqliteLedger:
         return await self._in_thread(in_transaction)
 
     async def erase(self) -> bool:
-        """See `gateway.store.port.Ledger.erase`."""
-        return await self._in_thread(lambda: _erase(self._connection))
+        """See `gateway.store.port.Ledger.erase`; of a large ledger it takes several calls."""
+
+        def erase() -> bool:
+            with _translated():
+                return self._eraser.erase()
+
+        return await self._in_thread(erase)
 
     async def close(self) -> None:
         """See `gateway.store.port.Ledger.close`. The last erasure is tried once more."""
-        await self._in_thread(lambda: _close(self._connection))
+        await self._in_thread(lambda: _close(self._connection, self._eraser))
         self._thread.shutdown()
         self._lock.release()
 
@@ -233,25 +245,12 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
         raise
 
 
-def _erase(connection: sqlite3.Connection) -> bool:
+def _close(connection: sqlite3.Connection, eraser: Eraser) -> None:
     with _translated():
-        connection.execute("PRAGMA busy_timeout = 0")
         try:
-            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                return False
-            raise
+            eraser.erase()
         finally:
-            connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
-        return not busy
-
-
-def _close(connection: sqlite3.Connection) -> None:
-    try:
-        _erase(connection)
-    finally:
-        connection.close()
+            connection.close()
 
 
 @contextlib.contextmanager

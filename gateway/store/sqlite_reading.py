@@ -34,6 +34,7 @@ class SqliteReading:
         self._connection = connection
         self._queries = queries()
         self._ids: dict[MessageKey, int] = {}
+        self._tombstone_key = b""
 
     # ------------------------------------------------------------ how a query is run
 
@@ -75,7 +76,8 @@ class SqliteReading:
         return bytes(self._meta()[0])
 
     def tombstone_key(self) -> bytes:
-        return bytes(self._meta()[1])
+        self._tombstone_key = self._tombstone_key or bytes(self._meta()[1])
+        return self._tombstone_key
 
     def high_water(self) -> int:
         return int(self._meta()[2])
@@ -182,11 +184,11 @@ class SqliteReading:
     def count_slots(self, key: MessageKey) -> int:
         return self._number("count_slots", id=self._id(key))
 
-    def count_owed(self, key: MessageKey) -> int:
-        return self._number("count_owed", id=self._id(key))
+    def is_owed(self, key: MessageKey) -> bool:
+        return bool(self._number("is_owed", id=self._id(key)))
 
-    def count_uncleared(self, key: MessageKey) -> int:
-        return self._number("count_uncleared", id=self._id(key))
+    def is_uncleared(self, key: MessageKey) -> bool:
+        return bool(self._number("is_uncleared", id=self._id(key)))
 
     def owed_by(self, reader: str) -> int:
         return self._number("owed_by", reader=reader)

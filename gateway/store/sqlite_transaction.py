@@ -19,6 +19,9 @@ from gateway.store.sqlite_reading import SqliteReading
 class SqliteTransaction(SqliteReading):
     """`gateway.store.port.Transaction` on SQLite."""
 
+    dropped = False
+    """Whether anything was dropped whose bytes must leave the files."""
+
     def _existing(self, key: MessageKey) -> int:
         found = self._id(key)
         if found < 0:
@@ -60,6 +63,7 @@ class SqliteTransaction(SqliteReading):
         devices = [device for (device,) in self._all("devices_with_old_keys", until=until)]
         if devices:
             self._run("drop_key_statements", until=until)
+            self.dropped = True
         return devices
 
     # ------------------------------------------------------------ messages
@@ -84,6 +88,7 @@ class SqliteTransaction(SqliteReading):
         self._run("set_message", id=self._existing(key), state=state, ended_by=ended_by)
 
     def drop_message(self, key: MessageKey) -> None:
+        self.dropped = True
         number = self._existing(key)
         self.drop_body(key)
         for name in ("wraps", "slots", "excuses"):
@@ -106,6 +111,7 @@ class SqliteTransaction(SqliteReading):
     def drop_body(self, key: MessageKey) -> None:
         number = self._existing(key)
         if self._run("drop_body", id=number).rowcount:
+            self.dropped = True
             self._run("subtract_usage", id=number)
             self._run("drop_unused", id=number)
 
@@ -154,6 +160,7 @@ class SqliteTransaction(SqliteReading):
         )
         if settled.rowcount != 1:
             raise LedgerDamagedError("the ledger owes no copy where a slot is to be settled")
+        self.dropped = True
         self._run("drop_wrap", id=number, reader=ref.reader)
 
     def _excuse_id(self, message: int, excuse: bytes) -> int:
@@ -188,7 +195,9 @@ class SqliteTransaction(SqliteReading):
         )
 
     def drop_tombstones(self, until: int, limit: int) -> int:
-        return self._run("drop_tombstones", until=until, limit=limit).rowcount
+        count = self._run("drop_tombstones", until=until, limit=limit).rowcount
+        self.dropped = self.dropped or count > 0
+        return count
 
 
 def _new_id(lastrowid: int | None) -> int:

@@ -140,11 +140,11 @@ WHERE s.message = :id AND s.reader = :reader
 -- name: count_slots
 SELECT count(*) FROM slots WHERE message = :id
 
--- name: count_owed
-SELECT count(*) FROM slots WHERE message = :id AND state = 'owed'
+-- name: is_owed
+SELECT EXISTS (SELECT 1 FROM slots WHERE message = :id AND state = 'owed')
 
--- name: count_uncleared
-SELECT count(*) FROM slots WHERE message = :id AND copy != 'cleared'
+-- name: is_uncleared
+SELECT EXISTS (SELECT 1 FROM slots WHERE message = :id AND copy != 'cleared')
 
 -- name: owed_by
 SELECT count(*) FROM slots WHERE reader = :reader AND state = 'owed'
@@ -193,7 +193,7 @@ SELECT m.sender, m.message_id, s.reader FROM slots AS s JOIN messages AS m ON m.
 WHERE s.reader = :reader AND s.state = 'owed' LIMIT :limit
 
 -- name: owed_copies
-SELECT m.sender, m.message_id, s.reader FROM messages AS m JOIN slots AS s ON s.message = m.id
+SELECT m.sender, m.message_id, s.reader FROM messages AS m CROSS JOIN slots AS s ON s.message = m.id
 WHERE (m.sender, m.message_id) >= (:sender, :message_id) AND s.state = 'owed'
   AND (m.sender, m.message_id, s.reader) > (:sender, :message_id, :reader)
 ORDER BY m.sender, m.message_id, s.reader LIMIT :limit
