@@ -1,1 +1,126 @@
-"""Sealed mail for MQTT devices: seal to named readers, hold until read, then gone."""
+"""Sealed mail for MQTT devices: seal to named readers, hold until read, then gone.
+
+    from device_sdk import Device
+
+    with Device.open("./thermo-1") as device:
+        sent = device.send("21.5", to=["hub"])
+        sent.wait_held(timeout=10)            # a gateway has it on disk
+        outcome = sent.wait_read(timeout=60)  # and the hub says that it has read it
+
+    with Device.open("./hub") as device:
+        for message in device.inbox(timeout=30):
+            with message:                     # leaving the block sends the read ack
+                print(message.sender, message.text())
+
+A payload is sealed on the sending device with each reader's public key and opened on the reading
+one. Broker and gateway see who writes to whom, when, and about how much, but never what; they can
+delay, drop and delete messages, but not read, change, forge or re-address them. Who belongs to the
+fleet is said by its owner's signed roster, whose root each device pins when it is enrolled. Whoever
+takes a device's directory can read what is sealed to it: its reader keys live for 90 days at most.
+
+The names below load what they need when they are first used, so that a program that only wants the
+wire format (`device_sdk.wire`) loads nothing else.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# ruff: noqa: F401 - type checkers read these imports, `__getattr__` does them at run time.
+if TYPE_CHECKING:
+    from device_sdk.device import Device
+    from device_sdk.enrol import create_device, trust_root
+    from device_sdk.errors import (
+        BrokerUnavailableError,
+        ClosedError,
+        ContentError,
+        DeviceError,
+        ExpiredError,
+        GatewaySilentError,
+        LifetimeError,
+        LostError,
+        MessageError,
+        NoReaderKeyError,
+        NotAdmittedError,
+        NotFlushedError,
+        NotHeldYetError,
+        NotReadYetError,
+        NotSealedError,
+        OutcomeForgottenError,
+        PayloadError,
+        ReadersError,
+        RefusedError,
+        RootMismatchError,
+        RosterUnknownError,
+        SettingsError,
+        StateFileError,
+        UnknownMessageError,
+        UnknownReaderError,
+    )
+    from device_sdk.key_file import KeyFileError, LoosePermissionsError, PassphraseError
+    from device_sdk.keystore import DirectoryInUseError, NoDeviceError
+    from device_sdk.message import Message
+    from device_sdk.outgoing import State
+    from device_sdk.reader_key import BrokenReaderKeyError
+    from device_sdk.sent import Outcome, Sent, SentRecord
+    from device_sdk.status import GatewayStatus, ReaderKeyStatus, Status
+    from device_sdk.trust import RosterExpiredError, TrustError
+    from device_sdk.wire.errors import SealgateError, WireError
+
+_HOMES = {
+    "device": ("Device",),
+    "enrol": ("create_device", "trust_root"),
+    "errors": (
+        "BrokerUnavailableError",
+        "ClosedError",
+        "ContentError",
+        "DeviceError",
+        "ExpiredError",
+        "GatewaySilentError",
+        "LifetimeError",
+        "LostError",
+        "MessageError",
+        "NoReaderKeyError",
+        "NotAdmittedError",
+        "NotFlushedError",
+        "NotHeldYetError",
+        "NotReadYetError",
+        "NotSealedError",
+        "OutcomeForgottenError",
+        "PayloadError",
+        "ReadersError",
+        "RefusedError",
+        "RootMismatchError",
+        "RosterUnknownError",
+        "SettingsError",
+        "StateFileError",
+        "UnknownMessageError",
+        "UnknownReaderError",
+    ),
+    "key_file": ("KeyFileError", "LoosePermissionsError", "PassphraseError"),
+    "keystore": ("DirectoryInUseError", "NoDeviceError"),
+    "message": ("Message",),
+    "outgoing": ("State",),
+    "reader_key": ("BrokenReaderKeyError",),
+    "sent": ("Outcome", "Sent", "SentRecord"),
+    "status": ("GatewayStatus", "ReaderKeyStatus", "Status"),
+    "trust": ("RosterExpiredError", "TrustError"),
+    "wire.errors": ("SealgateError", "WireError"),
+}
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: PLE0604 - they are texts, and every one is tested to be there
+    *_MODULES
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

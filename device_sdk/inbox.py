@@ -247,12 +247,13 @@ class Inbox:
         unfinished = len(set(self._store.all_shown()) | self._in_hands)
         return len(self._waiting) + unfinished + len(self.wanted) + self.replay.uncleared
 
-    def forget(self, trusted: int) -> bool:
-        """Drop what has expired by the trusted time; tell whether there was anything."""
-        if not self._store.has_expired(trusted):
-            return False
+    def has_expired(self, trusted: int) -> bool:
+        """Tell whether `forget` would drop anything."""
+        return self._store.has_expired(trusted)
+
+    def forget(self, trusted: int) -> None:
+        """Drop what has expired by the trusted time."""
         self._store.forget(trusted)
-        return True
 
 
 def _short(key: Key) -> str:

@@ -40,8 +40,8 @@ class Subscribed:
 
     connection: int
     ticket: int
-    refused: tuple[str, ...]
-    """The filters that the broker does not grant."""
+    is_refused: bool
+    """Whether it does not grant all of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +67,9 @@ LinkEvent = Connected | Disconnected | Subscribed | Published | Received
 
 class Link(Protocol):
     """A connection to a broker that restores itself, with fresh credentials each time."""
+
+    def __str__(self) -> str:
+        """Name the broker, without user and password."""
 
     def start(self, report: Callable[[LinkEvent], None]) -> None:
         """Begin to connect, in the background; an absent broker is no error."""

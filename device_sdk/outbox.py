@@ -50,13 +50,14 @@ class Outbox:
         self._store = store
         self._name, self._signer, self._aad, self._topics = name, signer, aad, topics
         self._waiting = {message_id: _Way() for message_id in store.waiting()}
+        self._sequences = store.sequences()
         self._to_note = dict(store.unnoted())
         self._asked: dict[bytes, int] = {}
 
     def add(self, sealed: Sealed) -> Outgoing:
         """Store a sealed message; once this returns it survives a crash."""
         message = Outgoing.of(sealed)
-        self._store.add(message, sealed.envelope)
+        self._store.add(message, sealed.envelope, sealed.header.sequence)
         self._waiting[message.message_id] = _Way()
         return message
 
@@ -88,9 +89,32 @@ class Outbox:
                 publishes.append(Publish(topic=topic, payload=envelope))
         return publishes
 
-    def next_due(self) -> float | None:
+    def next_due(self, tick: float) -> float | None:
         """Return the tick at which `due` has something; None if nothing waits."""
-        return min((way.pace.due for way in self._waiting.values()), default=None)
+        dues = [way.pace.due for way in self._waiting.values()]
+        under_way = [due for due in dues if due > tick]
+        return min(under_way if len(under_way) >= WINDOW else dues, default=None)
+
+    def has_open(self) -> bool:
+        """Tell whether the gateway may have news about anything."""
+        return self._store.has_open()
+
+    def count_open(self) -> Mapping[State, int]:
+        """Return how many messages are waiting and held."""
+        return self._store.count_open()
+
+    def find(self, prefix: str, most: int) -> list[Outgoing]:
+        """Return up to ``most`` messages whose id begins with these hex digits."""
+        return self._store.with_id_prefix(prefix, most)
+
+    def latest(self, most: int) -> list[Outgoing]:
+        """Return the newest messages, newest first."""
+        return self._store.latest(most)
+
+    def next_sequence(self, channel: str) -> int:
+        """Return a new message's number, counting from 1 for each channel; `add` stores it."""
+        self._sequences[channel] = self._sequences.get(channel, 0) + 1
+        return self._sequences[channel]
 
     def retry_now(self) -> None:
         """Make everything due: there is a new connection, or a gateway is back."""

@@ -16,16 +16,14 @@ class OutboxStore:
     def __init__(self, state: StateFile) -> None:
         self._state = state
 
-    def next_sequence(self, channel: str) -> int:
-        """Return a number that no message to this channel has had, counting from 1."""
-        with self._state.transaction():
-            self._state.execute(_SQL["count_up"], (channel,))
-            row = self._state.row(_SQL["last_number"], (channel,))
-        return int(row[0]) if row else 1
+    def sequences(self) -> dict[str, int]:
+        """Return the number of the latest message to each channel."""
+        return dict(self._state.rows(_SQL["sequences"]))
 
-    def add(self, message: Outgoing, envelope: bytes) -> None:
-        """Store a new message with its sealed bytes, and commit."""
+    def add(self, message: Outgoing, envelope: bytes, sequence: int) -> None:
+        """Store a new message with its sealed bytes and its number, and commit."""
         with self._state.transaction():
+            self._state.execute(_SQL["put_sequence"], (message.channel, sequence))
             self._state.execute(
                 _SQL["add"],
                 (
@@ -109,6 +107,10 @@ class OutboxStore:
     def count_open(self) -> Mapping[State, int]:
         """Return how many messages are waiting and held."""
         return {State(row[0]): row[1] for row in self._state.rows(_SQL["count_open"])}
+
+    def has_open(self) -> bool:
+        """Tell whether `tracked` returns anything."""
+        return self._state.row(_SQL["has_open"]) is not None
 
     def tracked(self) -> list[tuple[bytes, bytes, State]]:
         """Return (id, digest, state) of all that the gateway may have news about, oldest first."""

@@ -73,14 +73,14 @@ class Queries:
         )
         return Publish(topic=self._topic, payload=cose.sign(query, self._signer, self._aad))
 
-    def take(self, notice: Notice) -> Mapping[bytes, State]:
+    def take(self, notice: Notice) -> Mapping[bytes, State] | None:
         """Return how the messages stood when the query was made that a verified notice answers.
 
-        Empty if it answers none. One query may be answered by several notices.
+        None if it answers none of ours. One query may be answered by several notices.
         """
         asked = self._asked.get(notice.query_nonce) if notice.query_nonce else None
         if asked is None:
-            return {}
+            return None
         if notice.owed is not None and asked.number >= self.answered:
             self.answered = asked.number
             self.owed = notice.owed

@@ -1,10 +1,10 @@
 -- The outbox's queries. Columns stand in the order in which outbox_store.py reads them.
 
--- name: count_up
-INSERT INTO sequence VALUES (?, 1) ON CONFLICT DO UPDATE SET last = last + 1
+-- name: put_sequence
+INSERT INTO sequence VALUES (?, ?) ON CONFLICT DO UPDATE SET last = max(last, excluded.last)
 
--- name: last_number
-SELECT last FROM sequence WHERE channel = ?
+-- name: sequences
+SELECT channel, last FROM sequence
 
 -- name: add
 INSERT INTO outgoing
@@ -44,6 +44,12 @@ SELECT message_id FROM outgoing WHERE state = 'waiting' ORDER BY issued, rowid
 
 -- name: count_open
 SELECT state, count(*) FROM outgoing WHERE state IN ('waiting', 'held') GROUP BY state
+
+-- name: has_open
+SELECT 1 FROM outgoing WHERE state IN ('waiting', 'held')
+UNION ALL
+SELECT 1 FROM outgoing WHERE noted = 'owed'
+LIMIT 1
 
 -- name: tracked
 SELECT message_id, digest, state, issued FROM outgoing WHERE state IN ('waiting', 'held')

@@ -1,0 +1,82 @@
+"""Puts a device together from its directory."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from device_sdk.broker_url import BrokerUrl
+from device_sdk.errors import SettingsError
+from device_sdk.gateways import Gateways
+from device_sdk.inbox import Inbox
+from device_sdk.inbox_store import InboxStore
+from device_sdk.keystore import KeyStore
+from device_sdk.mqtt_link import MqttLink
+from device_sdk.outbox import Outbox
+from device_sdk.outbox_store import OutboxStore
+from device_sdk.own_keys import OwnKeys
+from device_sdk.queries import Queries
+from device_sdk.reader_keys import ReaderKeys
+from device_sdk.roster_cache import RosterCache
+from device_sdk.routing import Parts
+from device_sdk.settings_file import Settings, read_password
+from device_sdk.state_file import StateFile
+from device_sdk.trust import Pin
+from device_sdk.trusted_time import TrustedTime
+from device_sdk.wire.login import make_token
+from device_sdk.wire.topics import Topics
+
+STATE_FILE = "state.sqlite"
+
+
+def assemble(keystore: KeyStore, pin: Pin, state: StateFile, prefix: str) -> Parts:
+    """Return the parts of the device whose keys and state these are."""
+    name, signer, aad, topics = keystore.name, keystore.identity, pin.aad, Topics(prefix)
+    return Parts(
+        keystore=keystore,
+        pin=pin,
+        topics=topics,
+        time=TrustedTime(state),
+        rosters=RosterCache(state, pin),
+        reader_keys=ReaderKeys(state),
+        gateways=Gateways(aad),
+        queries=Queries(name=name, signer=signer, aad=aad, topics=topics),
+        outbox=Outbox(OutboxStore(state), name=name, signer=signer, aad=aad, topics=topics),
+        inbox=Inbox(InboxStore(state), name=name, signer=signer, aad=aad, topics=topics),
+        own_keys=OwnKeys(keystore, topics),
+    )
+
+
+def make_link(settings: Settings, keystore: KeyStore, pin: Pin) -> MqttLink:
+    """Return the link to the broker of these settings. Raises SettingsError."""
+    if not settings.broker:
+        raise SettingsError("no broker is known: name one, or give it once to device trust")
+    url = BrokerUrl.parse(settings.broker)
+    return MqttLink(
+        url,
+        client_id=keystore.name,
+        credentials=_credentials(url, settings, keystore, pin),
+        ca=settings.ca,
+    )
+
+
+def _credentials(
+    url: BrokerUrl, settings: Settings, keystore: KeyStore, pin: Pin
+) -> Callable[[], tuple[str, str]]:
+    """A broker's own account if the URL names one; else a fresh token that proves the identity."""
+    if url.user:
+        password = url.password
+        if settings.password_file:
+            password = read_password(Path(settings.password_file))
+        return lambda: (url.user, password)
+
+    def login() -> tuple[str, str]:
+        token = make_token(
+            keystore.name,
+            audience=pin.fingerprint,
+            now=int(time.time()),
+            signer=keystore.identity,
+            aad=pin.aad,
+        )
+        return keystore.name, token
+
+    return login

@@ -1,0 +1,256 @@
+"""The public `Device`: everything that an application needs, and nothing that decides."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from device_sdk.asking import ask
+from device_sdk.assembly import STATE_FILE, assemble, make_link
+from device_sdk.content import Payload, encode
+from device_sdk.courier import Courier
+from device_sdk.errors import BrokerUnavailableError, GatewaySilentError, NotFlushedError
+from device_sdk.keystore import KeyStore
+from device_sdk.link import Link
+from device_sdk.message import Message
+from device_sdk.reading import Reading
+from device_sdk.recipients import find_targets
+from device_sdk.seal import seal
+from device_sdk.sending import LIFETIME, draft
+from device_sdk.sent import Sent, SentRecord
+from device_sdk.settings_file import read_pin, read_settings
+from device_sdk.state_file import StateFile
+from device_sdk.status import Status
+from device_sdk.status_view import status_of
+from device_sdk.tracking import Tracking
+from device_sdk.wire.names import DIRECT
+
+CLOSE_GRACE = 2.0
+"""Seconds that `Device.close` gives the broker to confirm the last read acks."""
+
+
+class Device:
+    """One device of a fleet: seals messages to others, and opens those sealed to it.
+
+    It may be used from several threads. One process at a time may have its directory open.
+    """
+
+    def __init__(self, keystore: KeyStore, state: StateFile, courier: Courier) -> None:
+        """Use `Device.open`."""
+        self._keystore, self._state, self._courier = keystore, state, courier
+        self._parts = courier.parts
+        self._tracking = Tracking(courier)
+        self._is_closed = False
+
+    @classmethod
+    def open(
+        cls,
+        directory: str | os.PathLike[str],
+        *,
+        broker: str | None = None,
+        passphrase: str | bytes | None = None,
+        password_file: str | os.PathLike[str] | None = None,
+        ca: str | os.PathLike[str] | None = None,
+        link: Link | None = None,
+    ) -> Self:
+        """Open a device that was made with ``sealgate device init`` and ``device trust``.
+
+        It connects in the background, now and whenever the connection is lost; an absent broker is
+        no error here. ``broker``, ``password_file`` and ``ca`` take the place of what the device
+        remembers; ``link`` takes the place of MQTT as a whole.
+
+        Raises:
+            NoDeviceError: there is no device in the directory.
+            DirectoryInUseError: another process has it open.
+            KeyFileError: a key is missing, damaged, open to others, or its passphrase is wrong.
+            SettingsError: no owner or broker is known, or the settings are damaged.
+            StateFileError: the state file is damaged or cannot be written.
+        """
+        path = Path(directory)
+        secret = passphrase.encode() if isinstance(passphrase, str) else passphrase
+        keystore = KeyStore.open(path, secret)
+        try:
+            pin, settings = read_pin(path), read_settings(path)
+            told = {"broker": broker, "password_file": password_file, "ca": ca}
+            settings = replace(
+                settings, **{name: os.fspath(value) for name, value in told.items() if value}
+            )
+            real = link or make_link(settings, keystore, pin)
+            state = StateFile(path / STATE_FILE)
+            try:
+                parts = assemble(keystore, pin, state, settings.prefix)
+                courier = Courier(parts, state, real)
+            except BaseException:
+                state.close()
+                raise
+        except BaseException:
+            keystore.close()
+            raise
+        device = cls(keystore, state, courier)
+        courier.start()
+        return device
+
+    def close(self) -> None:
+        """Disconnect and release the directory. What was not sent stays stored, and goes later."""
+        with self._courier.changed:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            if self._courier.is_ready:
+                self._courier.wait(self._is_flushed, time.monotonic() + CLOSE_GRACE)
+        self._courier.stop()
+        self._parts.own_keys.close()
+        self._parts.time.save()
+        self._state.sweep()
+        self._state.close()
+        self._keystore.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """The device's id."""
+        return self._keystore.name
+
+    # Sending.
+
+    def send(
+        self,
+        payload: Payload,
+        to: Iterable[str],
+        *,
+        lifetime: timedelta = LIFETIME,
+        timeout: float = 10.0,
+    ) -> Sent:
+        """Seal a message to some readers, and store it; from then on it survives a crash.
+
+        It is sent in the background, now or when the broker is back. Bytes and text go as they are,
+        dict and list as JSON.
+
+        Args:
+            payload: at most 256 KiB; may be empty.
+            to: 1 to 1,000 device ids; one named twice counts once.
+            lifetime: how long the message may wait to be read, a second to 30 days.
+            timeout: seconds to wait for a roster or a reader's key that is not known here yet.
+
+        Raises:
+            PayloadError, ReadersError, LifetimeError: not what is described above.
+            RosterUnknownError, RosterExpiredError: there is no roster to go by.
+            NotAdmittedError: the owner has not admitted this device, or revoked it.
+            UnknownReaderError: a reader that the owner has not admitted, or revoked.
+            NoReaderKeyError: a reader whose key is not known, or not valid for long enough.
+            StateFileError: the message cannot be stored.
+        """
+        data, content_type = encode(payload)
+        message = draft(to, lifetime, int(time.time()))
+        with self._courier.changed:
+            targets = find_targets(self._courier, message, timeout)
+            sequence = self._parts.outbox.next_sequence(DIRECT)
+        sealed = seal(
+            data,
+            recipients=targets,
+            sender=self.name,
+            signer=self._keystore.identity,
+            aad=self._parts.pin.aad,
+            content_type=content_type,
+            issued=message.issued,
+            expires=message.expires,
+            sequence=sequence,
+            threads=os.cpu_count() or 1,
+        )
+        with self._courier.changed:
+            self._courier.check_open()
+            self._parts.outbox.add(sealed)
+            self._courier.router.sent(self._courier.moment())
+            self._courier.pump()
+        return Sent(self._tracking, sealed.message_id)
+
+    # Sent messages.
+
+    def sent(self, limit: int = 100) -> list[SentRecord]:
+        """Return what became of the latest messages, newest first, also of earlier processes."""
+        return self._tracking.latest(limit)
+
+    def record(self, message_id: str) -> SentRecord:
+        """Return what became of one message.
+
+        ``message_id`` is its id in hex, or as many first digits of it as no other one has.
+
+        Raises:
+            UnknownMessageError: none, or more than one.
+        """
+        return self._tracking.record(message_id)
+
+    def find(self, message_id: str) -> Sent:
+        """Return a message that was sent before, to wait for it. As `record`."""
+        return Sent(self._tracking, self._tracking.find(message_id).message_id)
+
+    # Reading.
+
+    def inbox(
+        self, timeout: float | None = 30.0, *, until_empty: bool = False
+    ) -> Iterator[Message]:
+        """Yield the messages sealed to this device; use each as a context manager.
+
+        Leaving its block without an exception sends the read ack. A message whose block raised
+        comes first in the next `inbox`, also of a later process; so does one that was never used
+        as a context manager. What has been handled is never shown again.
+
+        Args:
+            timeout: ends after so many seconds without a message; None never does.
+            until_empty: ends as soon as the gateway says that nothing waits.
+
+        Raises:
+            BrokenReaderKeyError: this device's own reader key is damaged.
+            StateFileError: the state file cannot be written.
+        """
+        return Reading(self._courier, timeout=timeout, until_empty=until_empty).messages()
+
+    def waiting(self, timeout: float = 10.0) -> int:
+        """Ask the gateway how many messages it holds for this device.
+
+        Raises:
+            BrokerUnavailableError: there is no connection to the broker.
+            GatewaySilentError: no answer within ``timeout`` seconds.
+        """
+        with self._courier.changed:
+            return ask(self._courier, timeout, owed_only=True)
+
+    def refresh(self, timeout: float = 10.0) -> None:
+        """Ask the gateway what became of the open messages. Raises as `waiting`."""
+        with self._courier.changed:
+            ask(self._courier, timeout, owed_only=False)
+
+    def flush(self, timeout: float | None = 10.0) -> None:
+        """Wait until the broker has confirmed every read ack. Raises NotFlushedError."""
+        until = None if timeout is None else time.monotonic() + timeout
+        with self._courier.changed:
+            if not self._courier.wait(self._is_flushed, until):
+                raise NotFlushedError(self._parts.inbox.count_unconfirmed(), self._courier.why())
+
+    def _is_flushed(self) -> bool:
+        return self._parts.inbox.count_unconfirmed() == 0
+
+    # How it is doing.
+
+    def status(self, timeout: float = 5.0) -> Status:
+        """Return how the device is doing, after asking the gateway for up to so many seconds."""
+        with self._courier.changed:
+            owed = None
+            with contextlib.suppress(BrokerUnavailableError, GatewaySilentError):
+                owed = ask(self._courier, timeout, owed_only=True)
+            return status_of(self._courier, owed)

@@ -1,0 +1,234 @@
+"""The paho edge: one MQTT 3.1.1 connection after the other, each with credentials of its own.
+
+Every connection is a new paho client, so that nothing of an older one (a stale login token, or
+messages in its memory) outlives it: what is to be sent again, the outbox knows better. The client
+id is the device's name and the session is clean; nothing depends on what a broker remembers.
+"""
+
+import logging
+import random
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.reasoncodes import ReasonCode
+
+from device_sdk.broker_url import BrokerUrl
+from device_sdk.errors import SettingsError
+from device_sdk.link import (
+    Connected,
+    Disconnected,
+    LinkEvent,
+    Published,
+    Received,
+    Subscribed,
+)
+from device_sdk.pace import Backoff
+
+KEEPALIVE = 30
+CONNECT_TIMEOUT = 10.0
+RECONNECT = Backoff(first=0.5, most=60.0)
+_LOOP_SECONDS = 1.0
+_FAILED = 0x80
+
+logger = logging.getLogger(__name__)
+
+Credentials = Callable[[], tuple[str, str] | None]
+"""Returns user and password for one connection, or None for an anonymous one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """A connection that the broker has accepted."""
+
+    number: int
+    client: paho.Client
+
+
+class MqttLink:
+    """A `device_sdk.link.Link` to a real broker."""
+
+    def __init__(
+        self, url: BrokerUrl, *, client_id: str, credentials: Credentials, ca: str = ""
+    ) -> None:
+        """Prepare the link.
+
+        Raises:
+            SettingsError: ``ca``, a PEM file of certificate authorities, cannot be used.
+        """
+        self._url = url
+        self._client_id = client_id
+        self._credentials = credentials
+        self._tls = _tls_context(ca) if url.tls else None
+        self._report: Callable[[LinkEvent], None] = _nobody
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sealgate-mqtt", daemon=True)
+        self._connections = 0
+        self._live: _Live | None = None
+
+    # device_sdk.link.Link
+
+    def __str__(self) -> str:
+        """Name the broker, without user and password."""
+        return str(self._url)
+
+    def start(self, report: Callable[[LinkEvent], None]) -> None:
+        """Begin to connect."""
+        self._report = report
+        self._thread.start()
+
+    def publish(self, topic: str, payload: bytes) -> int | None:
+        """Publish with QoS 1; None if offline."""
+        live = self._live
+        if live is None:
+            return None
+        return live.client.publish(topic, payload, qos=1).mid
+
+    def subscribe(self, filters: Sequence[str]) -> int | None:
+        """Subscribe with QoS 1; None if offline."""
+        live = self._live
+        if live is None:
+            return None
+        code, ticket = live.client.subscribe([(name, 1) for name in filters])
+        return ticket if code == MQTTErrorCode.MQTT_ERR_SUCCESS else None
+
+    def unsubscribe(self, filters: Sequence[str]) -> None:
+        """Unsubscribe."""
+        live = self._live
+        if live is not None:
+            live.client.unsubscribe(list(filters))
+
+    def close(self) -> None:
+        """Send DISCONNECT after what was published, and end the thread."""
+        self._closing.set()
+        live = self._live
+        if live is not None:
+            live.client.disconnect()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    # The thread.
+
+    def _run(self) -> None:
+        tries = 0
+        while not self._closing.is_set():
+            before = self._connections
+            problem = self._connect_and_serve()
+            self._live = None
+            if self._closing.is_set():
+                return
+            tries = 0 if self._connections > before else tries + 1
+            self._report(Disconnected(problem=problem))
+            delay = min(RECONNECT.first * 2.0 ** min(tries, 30), RECONNECT.most)
+            # A fleet must not come back in one instant when its broker does.
+            self._closing.wait(delay * random.uniform(0.5, 1.0))  # noqa: S311
+
+    def _connect_and_serve(self) -> str:
+        """Serve one connection to its end; return why it ended or was not made."""
+        try:
+            client = self._make_client()
+            refusal: list[str] = []
+            client.on_connect = self._on_connect(refusal)
+            client.connect(self._url.host, self._url.port, keepalive=KEEPALIVE)
+            code = MQTTErrorCode.MQTT_ERR_SUCCESS
+            while code == MQTTErrorCode.MQTT_ERR_SUCCESS:
+                code = client.loop(_LOOP_SECONDS)
+        except Exception as error:  # whatever a broker's bytes or the network do to the client
+            logger.debug("connection to %s failed", self._url, exc_info=True)
+            return f"the broker {self._url} cannot be reached: {_why(error)}"
+        if refusal:
+            return f"the broker {self._url} does not let this device in: {refusal[0]}"
+        return f"the connection to the broker {self._url} was lost"
+
+    def _make_client(self) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            clean_session=True,
+            protocol=paho.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = CONNECT_TIMEOUT
+        login = self._credentials()
+        if login is not None:
+            client.username_pw_set(*login)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
+        # With this set, paho writes to the socket from our thread alone.
+        client.on_socket_register_write = _nothing
+        return client
+
+    def _on_connect(self, refusal: list[str]) -> Callable[..., None]:
+        def on_connect(
+            client: paho.Client, _user: Any, _flags: Any, code: ReasonCode, _properties: Any
+        ) -> None:
+            if code.is_failure:
+                refusal.append(str(code).lower())
+                client.disconnect()
+                return
+            if self._closing.is_set():
+                client.disconnect()
+                return
+            self._connections += 1
+            self._listen(client, self._connections)
+            self._live = _Live(self._connections, client)
+            self._report(Connected(connection=self._connections))
+
+        return on_connect
+
+    def _listen(self, client: paho.Client, number: int) -> None:
+        """Let the client report. Its thread holds paho's locks then: nothing may be done there."""
+
+        def on_message(_client: paho.Client, _user: Any, message: paho.MQTTMessage) -> None:
+            try:
+                topic = message.topic
+            except UnicodeDecodeError:
+                return
+            self._report(
+                Received(topic=topic, payload=bytes(message.payload), retained=message.retain)
+            )
+
+        def on_publish(_client: paho.Client, _user: Any, ticket: int, *_: Any) -> None:
+            self._report(Published(connection=number, ticket=ticket))
+
+        client.on_message = on_message
+        client.on_publish = on_publish
+        client.on_subscribe = self._on_subscribe(number)
+
+    def _on_subscribe(self, number: int) -> Callable[..., None]:
+        def on_subscribe(
+            _client: paho.Client, _user: Any, ticket: int, codes: list[ReasonCode], _more: Any
+        ) -> None:
+            refused = any(code.value >= _FAILED for code in codes)
+            self._report(Subscribed(connection=number, ticket=ticket, is_refused=refused))
+
+        return on_subscribe
+
+
+def _tls_context(ca: str) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca or None)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"{ca}: expected certificate authorities in PEM: {error}") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not to be trusted: {error.verify_message}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__
+
+
+def _nobody(_event: LinkEvent) -> None:
+    """Before `MqttLink.start` nobody listens."""
+
+
+def _nothing(*_: Any) -> None:
+    """Somebody else's duty."""

@@ -1,0 +1,62 @@
+"""Whom to seal to, waiting for what the broker may still tell about them."""
+
+import time
+
+from device_sdk.courier import Courier
+from device_sdk.errors import NoReaderKeyError, NotSealedError, RosterUnknownError
+from device_sdk.seal import WrapTarget
+from device_sdk.sending import Draft, choose_targets
+from device_sdk.trust import RosterExpiredError
+
+KEYS_GRACE = 1.0
+"""Seconds to wait for newer keys than the known ones, the first time after connecting."""
+
+
+def find_targets(courier: Courier, message: Draft, timeout: float) -> list[WrapTarget]:
+    """Return whom to seal to, after up to ``timeout`` seconds. With the device's lock held.
+
+    What is known is used at once where the broker cannot be reached.
+
+    Raises:
+        RosterUnknownError: no roster has ever come.
+        NotSealedError, RosterExpiredError: as `device_sdk.sending.choose_targets`.
+    """
+    until, router = time.monotonic() + timeout, courier.router
+    courier.check_open()
+    router.watch_keys(message.readers)
+    courier.pump()
+    grace = min(until, time.monotonic() + KEYS_GRACE)
+    courier.wait(
+        lambda: not courier.is_ready or router.fresh_keys.issuperset(message.readers), grace
+    )
+    while True:
+        try:
+            return _choose(courier, message)
+        except (NotSealedError, RosterExpiredError) as error:
+            lacking = isinstance(error, RosterUnknownError | NoReaderKeyError)
+            # What is known may be old, as long as the broker has not shown the newest.
+            in_doubt = not router.is_roster_fresh and not courier.has_failed
+            remaining = until - time.monotonic()
+            if remaining <= 0 or not (lacking or in_doubt):
+                raise
+        courier.changed.wait(remaining)
+        courier.check_open()
+
+
+def _choose(courier: Courier, message: Draft) -> list[WrapTarget]:
+    parts = courier.parts
+    roster = parts.rosters.roster
+    if roster is None:
+        raise RosterUnknownError(f"no roster has come from the owner yet: {courier.why()}")
+    try:
+        return choose_targets(
+            message,
+            sender=parts.keystore.name,
+            sender_kid=parts.keystore.identity.kid,
+            roster=roster,
+            keys=parts.reader_keys,
+        )
+    except NoReaderKeyError as error:
+        if courier.is_ready:
+            raise
+        raise NoReaderKeyError(error.reader, courier.why()) from None

@@ -1,0 +1,260 @@
+"""What the device does with each message from the broker, and what it says by itself. No sockets.
+
+The router knows all parts of the device and lets each do its work; every method is called with the
+device's lock held, and returns what is to be published.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from device_sdk.evidence import Court
+from device_sdk.gateways import Gateways
+from device_sdk.inbox import Inbox
+from device_sdk.keystore import KeyStore
+from device_sdk.link import Publish
+from device_sdk.outbox import Outbox
+from device_sdk.own_keys import OwnKeys
+from device_sdk.pace import Backoff, Pace
+from device_sdk.queries import Queries
+from device_sdk.reader_keys import ReaderKeys
+from device_sdk.roster_cache import RosterCache
+from device_sdk.trust import Pin
+from device_sdk.trusted_time import TrustedTime
+from device_sdk.wire.topics import Kind, Topic, Topics
+
+ASK = Backoff(first=60.0, most=600.0)
+"""Between queries while something is open and nothing new comes."""
+ACKS_AT_ONCE = 200
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Moment:
+    """One point in time on both clocks."""
+
+    now: int
+    """Wall clock, Unix seconds."""
+    tick: float
+    """Monotonic clock, seconds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """Everything that a device consists of, but for its thread and its link."""
+
+    keystore: KeyStore
+    pin: Pin
+    topics: Topics
+    time: TrustedTime
+    rosters: RosterCache
+    reader_keys: ReaderKeys
+    gateways: Gateways
+    queries: Queries
+    outbox: Outbox
+    inbox: Inbox
+    own_keys: OwnKeys
+
+
+class Router:
+    """Leads what comes to the part that knows it."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._name = parts.keystore.name
+        self._watched: set[str] = set()
+        self._is_reading = False
+        self._ask = Pace()
+        self._stale: list[str] = []
+        self.fresh_keys: set[str] = set()
+        """Devices whose key list has come through this connection."""
+        self._has_head = False
+        if parts.rosters.roster is not None:
+            parts.gateways.use(parts.rosters.roster)
+
+    # What to listen to.
+
+    def filters(self) -> list[str]:
+        """Return everything that the device needs to hear now, the roster first.
+
+        Before there is a roster nothing else could be verified.
+        """
+        topics, rosters = self._parts.topics, self._parts.rosters
+        needed = [topics.roster(), *map(topics.roster_page, rosters.missing_pages)]
+        if rosters.roster is not None:
+            needed += self._verifiable()
+        return needed
+
+    def _verifiable(self) -> list[str]:
+        topics = self._parts.topics
+        filters = [topics.state("+"), self.notice_filter]
+        filters += [topics.keys(device) for device in sorted({self._name, *self._watched})]
+        return [*filters, self.inbox_filter] if self._is_reading else filters
+
+    @property
+    def is_roster_fresh(self) -> bool:
+        """Whether the newest roster has come through this connection, with all its pages."""
+        return self._has_head and not self._parts.rosters.missing_pages
+
+    @property
+    def notice_filter(self) -> str:
+        """What brings the gateway's answers: nothing is said before it is subscribed to."""
+        return self._parts.topics.notice(self._name)
+
+    @property
+    def inbox_filter(self) -> str:
+        """What brings the copies."""
+        return self._parts.topics.inbox_of(self._name)
+
+    def take_stale(self) -> list[str]:
+        """Return what is to be subscribed to once more, because a new roster came: what did not
+        verify by the old one may do so now. Each new roster's once."""
+        stale, self._stale = self._stale, []
+        return stale
+
+    def watch_keys(self, devices: Iterable[str]) -> None:
+        """Listen to the keys of devices to which this one writes."""
+        self._watched.update(devices)
+
+    def start_reading(self) -> None:
+        """Listen to the own inbox: a device that only sends need not hold copies in memory."""
+        self._is_reading = True
+
+    # What the link reports.
+
+    def connected(self) -> None:
+        """There is a new connection: nothing is fresh any more."""
+        self.fresh_keys.clear()
+        self._has_head = False
+        self._stale = []
+
+    def subscribed(self, moment: Moment) -> list[Publish]:
+        """The broker delivers now: say everything that may have been missed while offline."""
+        parts = self._parts
+        parts.outbox.retry_now()
+        parts.inbox.wanted.retry_now()
+        acks = list(parts.inbox.unconfirmed(ACKS_AT_ONCE))
+        return parts.own_keys.announcements(moment.now) + acks + self.due(moment) + self.ask(moment)
+
+    def subscribed_inbox(self, moment: Moment) -> None:
+        """The inbox is subscribed to (again)."""
+        self._parts.inbox.replay.subscribed(moment.tick)
+
+    def received(
+        self, topic: Topic, data: bytes, *, retained: bool, moment: Moment
+    ) -> list[Publish]:
+        """Take in one message.
+
+        Raises:
+            SealgateError: it is not to be believed; nothing has changed.
+        """
+        if topic.kind is Kind.ROSTER:
+            return self._take_roster(topic, data, moment)
+        roster = self._parts.rosters.roster
+        if roster is None:
+            return []  # nothing can be verified; it is asked for again once there is a roster
+        if topic.kind is Kind.INBOX:
+            return self._parts.inbox.arrived(
+                topic,
+                data,
+                retained=retained,
+                roster=roster,
+                now=max(moment.now, self._parts.time.now),
+            )
+        if topic.kind is Kind.NOTICE:
+            return self._take_notice(data, moment)
+        if topic.kind is Kind.KEYS and data:
+            self._parts.reader_keys.take_list(topic.owner, data, roster)
+            self.fresh_keys.add(topic.owner)
+        if topic.kind is Kind.STATE and data:
+            return self._take_state(topic.owner, data, moment, retained=retained)
+        return []
+
+    def _take_roster(self, topic: Topic, data: bytes, moment: Moment) -> list[Publish]:
+        rosters = self._parts.rosters
+        if not data:
+            return []
+        if topic.page_hash:
+            is_new = rosters.take_page(topic.page_hash, data)
+        else:
+            is_new = rosters.take_head(data)
+            self._has_head = True
+        if not is_new or rosters.roster is None:
+            return []
+        self._parts.gateways.use(rosters.roster)
+        self._stale = self._verifiable()
+        return []
+
+    def _take_notice(self, data: bytes, moment: Moment) -> list[Publish]:
+        parts = self._parts
+        notice = parts.gateways.verify_notice(data, self._name, moment.now)
+        asked = parts.queries.take(notice)
+        roster = parts.rosters.roster
+        if roster is None:
+            return []
+        court = Court(sender=self._name, roster=roster, aad=parts.pin.aad, now=moment.now)
+        parts.outbox.take_events(notice.events, court, asked or {})
+        if asked is not None and notice.owed is not None:
+            parts.inbox.replay.compare(notice.owed, parts.inbox.accounted())
+        return self.due(moment)
+
+    def _take_state(
+        self, gateway: str, data: bytes, moment: Moment, *, retained: bool
+    ) -> list[Publish]:
+        parts = self._parts
+        is_back = parts.gateways.take_state(gateway, data, moment.now, moment.tick)
+        # A gateway that was away may have missed everything since. What a new connection replays
+        # is no news: everything was said when it was made.
+        if not is_back or retained:
+            return []
+        parts.outbox.retry_now()
+        acks = list(parts.inbox.unconfirmed(ACKS_AT_ONCE))
+        announced = parts.own_keys.announcements(moment.now)
+        return announced + acks + self.due(moment) + self.ask(moment)
+
+    # What the device says by itself.
+
+    def due(self, moment: Moment) -> list[Publish]:
+        """Return what is to be published by now: envelopes, and outcomes taken note of."""
+        return self._parts.outbox.due(moment.tick) + self._parts.outbox.seen(moment.now)
+
+    def ask(self, moment: Moment) -> list[Publish]:
+        """Return a query about everything that is open."""
+        parts = self._parts
+        self._ask.tried(moment.tick, ASK)
+        wanted = parts.inbox.wanted.due(moment.tick)
+        return parts.queries.ask(parts.outbox.tracked(), wanted, moment.now)
+
+    def ask_owed(self, moment: Moment) -> list[Publish]:
+        """Return a small query: how many copies are owed?"""
+        parts = self._parts
+        return parts.queries.ask({}, parts.inbox.wanted.due(moment.tick), moment.now)
+
+    def sent(self, moment: Moment) -> None:
+        """There is a new message: ask about it sooner than about the old ones."""
+        self._ask = Pace(due=moment.tick + ASK.first)
+
+    def ask_if_due(self, moment: Moment) -> list[Publish]:
+        """Return a query if it is time for one."""
+        inbox = self._parts.inbox
+        wanted_at = inbox.wanted.next_due()
+        wanted = wanted_at is not None and wanted_at <= moment.tick
+        doubt = self._is_reading and inbox.is_drained and inbox.replay.take_doubt()
+        open_due = self._ask.due <= moment.tick and self._parts.outbox.has_open()
+        return self.ask(moment) if wanted or doubt or open_due else []
+
+    def wants_replay(self, moment: Moment) -> bool:
+        """Tell whether to subscribe to the inbox once more."""
+        inbox = self._parts.inbox
+        return self._is_reading and inbox.is_drained and inbox.replay.is_due(moment.tick)
+
+    def next_due(self, tick: float) -> float | None:
+        """Return the tick at which there will be something to say; None if nothing is open."""
+        inbox, outbox = self._parts.inbox, self._parts.outbox
+        ticks = [outbox.next_due(tick), inbox.wanted.next_due()]
+        if self._is_reading and inbox.is_drained:
+            ticks.append(inbox.replay.next_due())
+        if outbox.has_open():
+            ticks.append(self._ask.due)
+        return min((due for due in ticks if due is not None), default=None)

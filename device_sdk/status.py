@@ -1,0 +1,56 @@
+"""How a device is doing, for people and scripts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReaderKeyStatus:
+    """One of the device's own reader keys."""
+
+    serial: int
+    not_before: datetime
+    not_after: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GatewayStatus:
+    """A gateway, by the latest state that it signed."""
+
+    name: str
+    status: str
+    """"online", "offline" or "paused"; "silent" if it has not been heard for too long."""
+    heard_at: datetime
+    """By the gateway's clock."""
+    software: str
+    roster_version: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """One moment's view from the device."""
+
+    name: str
+    fleet: str
+    """Fingerprint of the owner's root, 64 hex digits."""
+    broker: str
+    """URL without user and password."""
+    is_connected: bool
+    problem: str
+    """Why it is not connected, or what else is wrong; empty if nothing is."""
+    roster_version: int
+    """0 if no roster has ever come."""
+    roster_expires: datetime | None
+    is_roster_valid: bool
+    is_admitted: bool
+    """Whether the roster lists this device as active with its present identity."""
+    reader_keys: tuple[ReaderKeyStatus, ...]
+    """Oldest first."""
+    gateway: GatewayStatus | None
+    """None if none was ever heard."""
+    copies_waiting: int | None
+    """Messages for this device that the gateway holds; None if it did not say."""
+    messages_waiting: int
+    """Own messages that the gateway has not confirmed yet."""
+    messages_held: int
+    """Own messages that some reader still has to read."""
