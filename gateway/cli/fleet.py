@@ -11,7 +11,7 @@ import typer
 from device_sdk.wire.limits import DAY
 from gateway.cli.terminal import AsJson, Terminal, date
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode=None)
 
 
 @app.callback()
@@ -27,11 +27,17 @@ class Role(StrEnum):
 
 
 FleetDirectory = Annotated[
-    Path, typer.Argument(metavar="FLEET", help="The fleet's directory.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="FLEET",
+        help="The fleet's directory.",
+    ),
 ]
 PassphraseFile = Annotated[
     Path | None,
-    typer.Option("--passphrase-file", help="File with the passphrase of the root key."),
+    typer.Option(
+        "--passphrase-file", metavar="FILE", help="File with the passphrase of the root key."
+    ),
 ]
 
 
@@ -39,7 +45,9 @@ PassphraseFile = Annotated[
 def init(
     ctx: typer.Context,
     directory: FleetDirectory,
-    name: Annotated[str, typer.Option(help="What you call the fleet: a-z 0-9 . _ -")],
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="What you call the fleet: a-z 0-9 . _ -")
+    ],
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Make a fleet: a root key to keep, and a bundle to give away.
@@ -65,15 +73,19 @@ def admit(
     request: Annotated[
         Path,
         typer.Argument(
-            metavar="REQUEST", help="The join request of a device or gateway.", show_default=False
+            metavar="REQUEST",
+            help="The join request of a device or gateway.",
         ),
     ],
     role: Annotated[Role, typer.Option(help="What it is admitted as.")] = Role.DEVICE,
     fingerprint: Annotated[
-        str, typer.Option(help="Refuse any other key: 64 hex digits, as printed over there.")
+        str,
+        typer.Option(
+            metavar="HEX", help="Refuse any other key: 64 hex digits, as printed over there."
+        ),
     ] = "",
     valid_days: Annotated[
-        int, typer.Option(min=1, max=3650, help="How long the new roster is valid.")
+        int, typer.Option(metavar="N", min=1, max=3650, help="How long the new roster is valid.")
     ] = 365,
     passphrase_file: PassphraseFile = None,
     as_json: AsJson = False,

@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli.terminal import Terminal
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode=None)
 
 
 @app.callback()
@@ -20,9 +20,14 @@ def gateway() -> None:
 def init(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is called: a-z 0-9 . _ -")],
-    data: Annotated[Path, typer.Option(help="Directory for its key and ledger; made if missing.")],
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="Directory for its key and ledger; made if missing.")
+    ],
     passphrase_file: Annotated[
-        Path | None, typer.Option("--passphrase-file", help="File with a passphrase for its key.")
+        Path | None,
+        typer.Option(
+            "--passphrase-file", metavar="FILE", help="File with a passphrase for its key."
+        ),
     ] = None,
 ) -> None:
     """Make a gateway's identity, and a join request for the fleet's owner."""

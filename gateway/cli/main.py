@@ -46,6 +46,7 @@ class _DeviceCommands(TyperGroup):
 app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
     epilog="Example: sealgate demo",
 )
 app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
@@ -54,7 +55,7 @@ app.add_typer(gateway_cmd.app, name="gateway", no_args_is_help=True)
 app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.add_typer(messages.app, name="messages", no_args_is_help=True)
 app.add_typer(
-    typer.Typer(cls=_DeviceCommands),
+    typer.Typer(cls=_DeviceCommands, rich_markup_mode=None),
     name="device",
     help="A device: its keys, and the messages that it sends and reads.",
     epilog="Example: sealgate device init thermo-1 --dir ./thermo-1",
@@ -115,7 +116,8 @@ def _explain(error: Exception) -> tuple[int, str]:
 
 
 def _explain_usage(error: Any) -> str:
-    text = error.format_message()
-    if text and error.ctx is not None:
-        text += f" (see {error.ctx.command_path} --help)"
-    return str(text)
+    if type(error).__name__ == "NoArgsIsHelpError":  # a group alone, which is no mistake
+        typer.echo(error.ctx.get_help())
+        return ""
+    text = str(error.format_message())
+    return text if error.ctx is None else f"{text} (see {error.ctx.command_path} --help)"

@@ -1,0 +1,25 @@
+"""``sealgate device``: thin commands over `device_sdk.Device`. Mounted by ``gateway.cli.main``."""
+
+import typer
+
+from device_sdk.cli import enrolment, mail
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.callback()
+def device() -> None:
+    """A device: its keys, and the messages that it sends and reads."""
+
+
+app.command(epilog="Example: sealgate device init thermo-1 --dir ./thermo-1")(enrolment.init)
+app.command(
+    epilog="Example: sealgate device trust ./fleet/public/root.pub --dir ./thermo-1 "
+    "--broker mqtt://127.0.0.1:1883"
+)(enrolment.trust)
+app.command(epilog="Example: sealgate device send --dir ./thermo-1 --to hub --to phone '21.5'")(
+    mail.send
+)
+app.command(epilog="Example: sealgate device read --dir ./hub --follow")(mail.read)
+app.command(epilog="Example: sealgate device sent --dir ./thermo-1")(mail.sent)
+app.command(epilog="Example: sealgate device status --dir ./thermo-1")(mail.status)

@@ -1,0 +1,263 @@
+"""``sealgate device send``, ``read``, ``sent`` and ``status``: thin commands over `Device`."""
+
+import re
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from device_sdk.cli.terminal import (
+    AsJson,
+    Broker,
+    Ca,
+    Directory,
+    PassphraseFile,
+    PasswordFile,
+    Terminal,
+)
+from device_sdk.wire.limits import MAX_PAYLOAD
+
+if TYPE_CHECKING:
+    from device_sdk.device import Device
+    from device_sdk.message import Message
+
+_UNITS = {
+    "": timedelta(seconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+
+
+def send(
+    ctx: typer.Context,
+    payload: Annotated[
+        str, typer.Argument(metavar="TEXT", help="What to send; - is standard input.")
+    ],
+    directory: Directory,
+    to: Annotated[
+        list[str], typer.Option(metavar="NAME", help="A reader; may be given several times.")
+    ],
+    lifetime: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME", help="How long it may wait to be read, such as 90s, 15m, 12h or 7d."
+        ),
+    ] = "7d",
+    timeout: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=0, help="Seconds to wait until the gateway holds it."),
+    ] = 30.0,
+    wait_read: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=0, help="Wait so many seconds until everybody has read it."
+        ),
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    broker: Broker = None,
+    password_file: PasswordFile = None,
+    ca: Ca = None,
+    as_json: AsJson = False,
+) -> None:
+    """Seal a message to its readers, wait until the gateway holds it, and print its id.
+
+    If nobody confirms it in time, the command fails, but the message is stored: the next command
+    that connects this device sends it.
+    """
+    from device_sdk.cli.output import outcome_as_lines, sent_as_json
+
+    terminal: Terminal = ctx.obj
+    life, content = _lifetime(lifetime), _payload(payload)
+    with _open(ctx, directory, passphrase_file, broker, password_file, ca) as opened:
+        sent = opened.send(content, to, lifetime=life, timeout=timeout)
+        sent.wait_held(timeout)
+        if as_json:
+            terminal.json(sent_as_json(sent.record))
+        else:
+            terminal.say(sent.message_id)
+        if wait_read is None:
+            return
+        outcome = sent.wait_read(wait_read)
+        if as_json:
+            terminal.json(sent_as_json(sent.record))
+        else:
+            for line in outcome_as_lines(outcome):
+                terminal.say(line)
+
+
+def read(
+    ctx: typer.Context,
+    directory: Directory,
+    count: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="End after so many messages, and wait for them."),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="Give up after so many seconds without a message or an answer.",
+        ),
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    broker: Broker = None,
+    password_file: PasswordFile = None,
+    ca: Ca = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the messages to this device, and acknowledge each once it is printed.
+
+    Ends when the gateway says that nothing waits, unless there is --count or --follow. What is no
+    UTF-8 text is printed as base64. A message that could not be written is not acknowledged.
+    """
+    from device_sdk.cli.reading import drain, follow_inbox, take
+
+    terminal: Terminal = ctx.obj
+    show = _json_printer(terminal) if as_json else _text_printer(terminal)
+    with _open(ctx, directory, passphrase_file, broker, password_file, ca) as opened:
+        if count is not None:
+            take(opened, show, count=count, timeout=timeout)
+        elif follow:
+            follow_inbox(opened, show, timeout=timeout)
+        else:
+            drain(opened, show, timeout=timeout)
+
+
+def sent(
+    ctx: typer.Context,
+    directory: Directory,
+    message_id: Annotated[
+        str | None,
+        typer.Argument(metavar="ID", help="One message, by its id or the id's first digits."),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How many of the latest to list.")
+    ] = 20,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", min=0, help="Seconds to wait for the gateway; 0 does not ask it."
+        ),
+    ] = 10.0,
+    passphrase_file: PassphraseFile = None,
+    broker: Broker = None,
+    password_file: PasswordFile = None,
+    ca: Ca = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what became of sent messages, also of those that another process sent."""
+    from device_sdk.cli.output import SENT_COLUMNS, outcome_as_lines, sent_as_json, sent_as_row
+
+    terminal: Terminal = ctx.obj
+    with _open(ctx, directory, passphrase_file, broker, password_file, ca) as opened:
+        _refresh(terminal, opened, timeout)
+        records = opened.sent(limit) if message_id is None else [opened.record(message_id)]
+    if as_json:
+        for record in records:
+            terminal.json(sent_as_json(record))
+    elif not records:
+        terminal.say("No messages.")
+    else:
+        terminal.table(SENT_COLUMNS, [sent_as_row(record) for record in records])
+    if message_id is not None and not as_json:
+        for line in outcome_as_lines(records[0].outcome):
+            terminal.say(line)
+
+
+def status(
+    ctx: typer.Context,
+    directory: Directory,
+    timeout: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=0, help="Seconds to wait for the gateway's answer."),
+    ] = 5.0,
+    passphrase_file: PassphraseFile = None,
+    broker: Broker = None,
+    password_file: PasswordFile = None,
+    ca: Ca = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the device's roster, keys and connection, and what waits."""
+    from device_sdk.cli.output import status_as_json, status_as_lines
+
+    terminal: Terminal = ctx.obj
+    with _open(ctx, directory, passphrase_file, broker, password_file, ca) as opened:
+        now = opened.status(timeout)
+    if as_json:
+        terminal.json(status_as_json(now))
+        return
+    for line in status_as_lines(now):
+        terminal.say(line)
+
+
+def _open(
+    ctx: typer.Context,
+    directory: Path,
+    passphrase_file: Path | None,
+    broker: str | None,
+    password_file: Path | None,
+    ca: Path | None,
+) -> "Device":
+    from device_sdk.device import Device
+
+    terminal: Terminal = ctx.obj
+    passphrase = terminal.passphrase(passphrase_file, key_file=directory / "identity.pem")
+    return Device.open(
+        directory, broker=broker, passphrase=passphrase, password_file=password_file, ca=ca
+    )
+
+
+def _lifetime(text: str) -> timedelta:
+    """Return 90s, 15m, 12h or 7d as a duration; a bare number is seconds."""
+    match = re.fullmatch(r"([0-9]{1,8})([smhd]?)", text)
+    if match is None:
+        raise typer.BadParameter(f"--lifetime is a number with s, m, h or d, got {text!r}")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _payload(text: str) -> str | bytes:
+    """Return the argument, or standard input; what is no text stays bytes."""
+    if text != "-":
+        return text
+    data = sys.stdin.buffer.read(MAX_PAYLOAD + 1)
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
+
+
+def _refresh(terminal: Terminal, opened: "Device", timeout: float) -> None:
+    """Ask the gateway for news; without it, what is known here is still worth showing."""
+    from device_sdk.errors import BrokerUnavailableError, GatewaySilentError
+
+    if timeout:
+        try:
+            opened.refresh(timeout)
+        except (BrokerUnavailableError, GatewaySilentError) as error:
+            terminal.warn(f"this may be outdated: {error}")
+
+
+def _json_printer(terminal: Terminal) -> "Callable[[Message], None]":
+    from device_sdk.cli.output import message_as_json
+
+    return lambda message: terminal.json(message_as_json(message))
+
+
+def _text_printer(terminal: Terminal) -> "Callable[[Message], None]":
+    from device_sdk.cli.output import as_base64, as_text, harmless
+
+    def show(message: "Message") -> None:
+        text = as_text(message.payload)
+        if text is None:
+            terminal.warn(f"message {message.message_id[:8]} is no UTF-8 text: shown as base64")
+            text = as_base64(message.payload)
+        terminal.say(harmless(text) if sys.stdout.isatty() else text)
+
+    return show
