@@ -1,0 +1,89 @@
+"""Time goes only forward, and not by leaps (PROTOCOL 13.7)."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device_sdk.wire.limits import DAY
+from gateway import clock
+from gateway.clock import Clock, tick
+from tests.support.envelopes import NOW, YEAR
+from tests.support.mailroom import Mailroom
+
+SECONDS = st.integers(min_value=0, max_value=4 * NOW)
+
+
+def at(now: int = NOW, monotonic: float = 1000.0) -> Clock:
+    return Clock(now=now, monotonic=monotonic)
+
+
+def test_time_follows_the_wall_clock() -> None:
+    assert tick(at(), wall=NOW + 5, monotonic=1005.0, empty=False) == at(NOW + 5, 1005.0)
+
+
+def test_a_wall_clock_that_goes_back_changes_nothing() -> None:
+    assert tick(at(), wall=NOW - YEAR, monotonic=1005.0, empty=False) == at()
+
+
+def test_a_week_switched_off_is_believed() -> None:
+    assert not tick(at(), wall=NOW + 7 * DAY, monotonic=1000.0, empty=False).paused
+
+
+def test_a_leap_of_more_than_a_week_pauses_and_moves_nothing() -> None:
+    leapt = tick(at(), wall=NOW + YEAR, monotonic=1005.0, empty=False)
+    assert leapt.paused
+    assert leapt.now == NOW
+
+
+def test_time_that_passed_while_running_is_no_leap() -> None:
+    slept = tick(at(), wall=NOW + YEAR, monotonic=1000.0 + YEAR, empty=False)
+    assert slept == at(NOW + YEAR, 1000.0 + YEAR)
+
+
+def test_the_pause_ends_by_itself_when_the_wall_clock_comes_back() -> None:
+    leapt = tick(at(), wall=NOW + YEAR, monotonic=1005.0, empty=False)
+    assert tick(leapt, wall=NOW + 10, monotonic=1010.0, empty=False) == at(NOW + 10, 1010.0)
+
+
+def test_an_empty_ledger_believes_any_time_at_once() -> None:
+    assert tick(at(now=0), wall=NOW, monotonic=1000.0, empty=True) == at()
+
+
+@given(st.lists(st.tuples(SECONDS, st.floats(min_value=0, max_value=4e9), st.booleans())))
+def test_time_never_goes_back(ticks: list[tuple[int, float, bool]]) -> None:
+    now = at()
+    for wall, monotonic, empty in ticks:
+        following = tick(now, wall=wall, monotonic=monotonic, empty=empty)
+        assert following.now >= now.now
+        now = following
+
+
+async def test_a_restart_goes_on_from_the_stored_mark(room: Mailroom) -> None:
+    await room.run(lambda tx: clock.confirm(tx, wall=NOW, monotonic=0))
+    await room.send(room.fleet.seal("thermo", ["hub"]))
+    started = await room.run(lambda tx: clock.start(tx, wall=NOW - YEAR, monotonic=5.0))
+    assert started == Clock(now=NOW, monotonic=5.0)
+    leapt = await room.run(lambda tx: clock.start(tx, wall=NOW + YEAR, monotonic=5.0))
+    assert leapt.paused
+    assert await room.read(lambda tx: tx.high_water()) == NOW
+
+
+async def test_the_operator_can_confirm_a_leap(room: Mailroom) -> None:
+    await room.run(lambda tx: clock.confirm(tx, wall=NOW, monotonic=0))
+    await room.send(room.fleet.seal("thermo", ["hub"]))
+    confirmed = await room.run(lambda tx: clock.confirm(tx, wall=NOW + YEAR, monotonic=5.0))
+    assert confirmed == Clock(now=NOW + YEAR, monotonic=5.0)
+    assert await room.read(lambda tx: tx.high_water()) == NOW + YEAR
+    back = await room.run(lambda tx: clock.confirm(tx, wall=NOW, monotonic=6.0))
+    assert back.now == NOW + YEAR
+
+
+async def test_the_mark_is_stored_once_a_minute_not_at_every_tick(room: Mailroom) -> None:
+    now = await room.run(lambda tx: clock.start(tx, wall=NOW, monotonic=0.0))
+    for second in range(1, 70):
+        now = await room.run(
+            lambda tx, now=now, second=second: clock.advance(  # type: ignore[misc]
+                tx, now, wall=NOW + second, monotonic=float(second)
+            )
+        )
+    assert now.now == NOW + 69
+    assert await room.read(lambda tx: tx.high_water()) == NOW + 60
