@@ -2,11 +2,16 @@
 
 import os
 import platform
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import sealing
+from tests.bench import jetstream, lifecycles, relay, sealing
+from tests.brokers.mosquitto import Mosquitto
 
 _GOALS = {
     "seal to 1 readers, 1 thread": "0.80",
@@ -14,6 +19,8 @@ _GOALS = {
     "seal to 100 readers, 2 threads": "1.50",
     "open one copy of 1": "0.95",
 }
+_COUNT, _WINDOW, _ROUNDS = 4000, 64, 3
+_NODELAY = "set_tcp_nodelay true"
 
 
 def main() -> None:
@@ -22,17 +29,58 @@ def main() -> None:
     console.print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
-    table = Table(title="Sealing: time of the raw primitives over ours, in one run")
-    for column in ("operation", "ours", "raw / ours", "goal"):
-        table.add_column(column, justify="left" if column == "operation" else "right")
+    console.print(_sealing_table())
+    console.print(_lifecycle_table())
+
+
+def _sealing_table() -> Table:
+    table = _table("Sealing: time of the raw primitives over ours", "ours", "raw / ours", "goal")
     for line in sealing.run():
-        table.add_row(
-            line.name,
-            f"{line.ours * 1e6:,.0f} us",
-            f"{line.raw_over_ours:.2f}",
-            _GOALS.get(line.name, ""),
-        )
-    console.print(table)
+        ours, ratio = f"{line.ours * 1e6:,.0f} us", f"{line.raw_over_ours:.2f}"
+        table.add_row(line.name, ours, ratio, _GOALS.get(line.name, ""))
+    return table
+
+
+def _lifecycle_table() -> Table:
+    """Alternate the three, so that the machine's moods meet all of them."""
+    runs: dict[str, Callable[[], float]] = {
+        "gateway on Mosquitto": lambda: _with_mosquitto(_through_gateway),
+        "bare relay, nothing stored or checked": lambda: _with_mosquitto(_through_relay),
+        "JetStream, sync_interval: always": lambda: jetstream.run(count=_COUNT, window=_WINDOW),
+    }
+    figures: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(_ROUNDS):
+        for name, run in runs.items():
+            figures[name].append(run())
+    table = _table(
+        f"Lifecycles, 512 bytes, one reader, {_WINDOW} at a time", "per s", "gateway / it"
+    )
+    ours = figures["gateway on Mosquitto"]
+    for name, rates in figures.items():
+        ratio = statistics.median(a / b for a, b in zip(ours, rates, strict=True))
+        table.add_row(name, f"{statistics.median(rates):,.0f}", f"{ratio:.2f}")
+    return table
+
+
+def _with_mosquitto(run: Callable[[int, Path], float]) -> float:
+    with tempfile.TemporaryDirectory() as name, Mosquitto(Path(name), extra=_NODELAY) as broker:
+        return run(broker.port, Path(name))
+
+
+def _through_gateway(port: int, directory: Path) -> float:
+    return lifecycles.run(port, directory, count=_COUNT, window=_WINDOW)
+
+
+def _through_relay(port: int, _directory: Path) -> float:
+    return relay.run(port, count=_COUNT, window=_WINDOW)
+
+
+def _table(title: str, *figures: str) -> Table:
+    table = Table(title=title)
+    table.add_column("what")
+    for figure in figures:
+        table.add_column(figure, justify="right")
+    return table
 
 
 if __name__ == "__main__":
