@@ -242,6 +242,7 @@ class Fleet:
         self,
         message: SealedMessage,
         reader: str,
+        /,
         *,
         verdict: str = READ,
         signer: Identity | None = None,
