@@ -1,7 +1,7 @@
 """What a sender gets to see of its messages: `Sent`, `Outcome` and `SentRecord`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -33,7 +33,7 @@ class Outcome:
     """Reader to "excuse" (the owner's word for this message) or "revoked"."""
     waiting_for: tuple[str, ...]
     """Readers of whom nothing is known."""
-    evidence: Mapping[str, bytes]
+    evidence: Mapping[str, bytes] = field(repr=False)
     """Reader to its signed read ack, or to the owner's signed excuse."""
 
     @classmethod

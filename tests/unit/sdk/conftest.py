@@ -1,0 +1,28 @@
+"""What the SDK's tests share."""
+
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.support.fleet import Fleet
+from tests.support.reader import Reader
+from tests.support.sender import Sender
+
+
+@pytest.fixture
+def device_fleet(rsa_keys: list[rsa.RSAPrivateKey]) -> Fleet:
+    fleet = Fleet(rsa_keys)
+    for name in ("thermo-1", "hub", "phone", "stranger"):
+        fleet.admit(name)
+    return fleet
+
+
+@pytest.fixture
+def sender(device_fleet: Fleet, tmp_path: Path) -> Sender:
+    return Sender(device_fleet, tmp_path / "state.sqlite")
+
+
+@pytest.fixture
+def reader(device_fleet: Fleet, tmp_path: Path) -> Reader:
+    return Reader(device_fleet, tmp_path / "state.sqlite")

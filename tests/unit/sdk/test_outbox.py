@@ -1,0 +1,287 @@
+"""The outbox: what it sends and sends again, what it asks about, and what it forgets."""
+
+import hashlib
+import os
+
+import pytest
+
+from device_sdk.outbox import KEPT, RESEND, WINDOW
+from device_sdk.outgoing import Noted, State
+from device_sdk.seal import Sealed
+from device_sdk.wire import cose
+from device_sdk.wire.limits import DAY
+from device_sdk.wire.notice import FINISHED, PARTIAL, Event, EventKind
+from device_sdk.wire.query import Seen
+from device_sdk.wire.reasons import Reason
+from tests.support.fleet import NOW
+from tests.support.sender import HUB, ME, TICK, Sender
+
+# ------------------------------------------------------------------ sending
+
+
+def test_a_message_that_was_added_is_sent_after_a_restart_with_the_same_bytes(
+    sender: Sender,
+) -> None:
+    sealed = sender.send()
+    sender.restart()
+    assert sender.envelopes() == [sealed.envelope]
+
+
+def test_an_unanswered_message_is_sent_again_with_the_same_bytes_later_and_later(
+    sender: Sender,
+) -> None:
+    sealed = sender.send()
+    tick, pauses = TICK, []
+    for _ in range(9):
+        assert sender.envelopes(tick) == [sealed.envelope]
+        due = sender.box.next_due(tick)
+        assert due is not None
+        assert sender.envelopes(due - 0.01) == []
+        pauses.append(due - tick)
+        tick = due
+    assert pauses == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+
+
+def test_a_new_connection_sends_everything_at_once_again(sender: Sender) -> None:
+    sealed = sender.send()
+    sender.envelopes()
+    sender.box.retry_now()
+    assert sender.envelopes(TICK + 0.1) == [sealed.envelope]
+
+
+def test_a_backlog_goes_out_in_portions_as_the_gateway_confirms(sender: Sender) -> None:
+    backlog = [sender.send() for _ in range(WINDOW + 2)]
+    assert len(sender.envelopes()) == WINDOW
+    assert sender.envelopes(TICK + 1) == []
+    due = sender.box.next_due(TICK + 1)
+    assert due == TICK + RESEND.first  # and not before: nothing more may leave until then
+    sender.hear(*(sender.event(EventKind.HELD, sealed) for sealed in backlog[:2]))
+    assert sender.envelopes(TICK + 1) == [sealed.envelope for sealed in backlog[WINDOW:]]
+
+
+def test_sequence_numbers_go_on_after_a_restart(sender: Sender) -> None:
+    assert sender.box.next_sequence("direct") == 1
+    sender.send()  # made with the sequence 1
+    sender.restart()
+    assert sender.box.next_sequence("direct") == 2
+    assert sender.box.next_sequence("alarms") == 1
+
+
+# ------------------------------------------------------------------ held
+
+
+def test_a_confirmed_message_is_held_and_its_bytes_leave_the_file(sender: Sender) -> None:
+    sealed = sender.send()
+    assert sealed.envelope[600:700] in _content(sender)
+    sender.hear(sender.event(EventKind.HELD, sealed))
+    assert sender.get(sealed).state is State.HELD
+    assert sender.envelopes(TICK + 1000) == []
+    assert sealed.envelope[600:700] not in _content(sender)
+
+
+def _content(sender: Sender) -> bytes:
+    sender.state.sweep()
+    return b"".join(path.read_bytes() for path in sender.path.parent.iterdir())
+
+
+def test_held_for_other_content_confirms_nothing(sender: Sender) -> None:
+    sealed = sender.send()
+    sender.hear(sender.event(EventKind.HELD, sealed, digest=os.urandom(32)))
+    assert sender.get(sealed).state is State.WAITING
+
+
+def test_held_for_another_senders_message_of_the_same_id_confirms_nothing(sender: Sender) -> None:
+    sealed = sender.send()
+    sender.hear(sender.event(EventKind.HELD, sealed, sender="stranger"))
+    assert sender.get(sealed).state is State.WAITING
+
+
+def test_an_event_about_an_unknown_message_is_passed_over(sender: Sender) -> None:
+    sealed = sender.send()
+    sender.hear(sender.event(EventKind.HELD, sealed, message_id=os.urandom(16)))
+    assert sender.get(sealed).state is State.WAITING
+
+
+def test_a_finished_tombstone_ends_an_unknown_outcome_as_forgotten(sender: Sender) -> None:
+    sealed = sender.send()
+    sender.hear(sender.event(EventKind.HELD, sealed, word=FINISHED))
+    assert sender.get(sealed).state is State.FORGOTTEN
+    assert sender.envelopes() == []
+
+
+# ------------------------------------------------------------------ refused
+
+
+def test_a_final_refusal_of_this_content_ends_the_message(sender: Sender) -> None:
+    sealed = sender.send()
+    sender.hear(sender.event(EventKind.REFUSED, sealed, word=Reason.NOT_PERMITTED))
+    assert (sender.get(sealed).state, sender.get(sealed).detail) == (State.REFUSED, "not-permitted")
+    assert sender.envelopes() == []
+
+
+def test_a_refusal_for_now_is_remembered_and_the_message_goes_on_being_sent(
+    sender: Sender,
+) -> None:
+    sealed = sender.send()
+    sender.envelopes()
+    sender.hear(sender.event(EventKind.REFUSED, sealed, word=Reason.QUOTA))
+    assert sender.get(sealed).state is State.WAITING
+    assert sender.box.refusal(sealed.message_id) == "quota"
+    assert sender.envelopes(TICK + RESEND.first) == [sealed.envelope]
+
+
+@pytest.mark.parametrize("digest", [b"", bytes(32)])
+def test_a_refusal_of_bytes_that_were_damaged_on_their_way_does_not_end_the_message(
+    sender: Sender, digest: bytes
+) -> None:
+    sealed = sender.send()
+    refusal = sender.event(EventKind.REFUSED, sealed, digest=digest, word=Reason.MALFORMED)
+    sender.hear(refusal)
+    assert sender.get(sealed).state is State.WAITING
+    assert sender.box.refusal(sealed.message_id) == "malformed"
+
+
+def test_held_overrides_an_earlier_refusal_and_is_not_overridden_by_a_later_one(
+    sender: Sender,
+) -> None:
+    sealed = sender.send()
+    refused = sender.event(EventKind.REFUSED, sealed, word=Reason.ID_REUSED)
+    sender.hear(refused)
+    sender.hear(sender.event(EventKind.HELD, sealed))
+    assert sender.get(sealed).state is State.HELD
+    sender.hear(refused)
+    assert sender.get(sealed).state is State.HELD
+
+
+# ------------------------------------------------------------------ unknown
+
+
+def unknown(sender: Sender, sealed: Sealed, word: str = "") -> Event:
+    return sender.event(EventKind.UNKNOWN, sealed, digest=b"", word=word)
+
+
+def test_a_waiting_message_that_the_gateway_does_not_know_is_sent_again_at_once(
+    sender: Sender,
+) -> None:
+    sealed = sender.send()
+    sender.envelopes()
+    sender.hear(unknown(sender, sealed), asked={sealed.message_id: State.WAITING})
+    assert sender.envelopes(TICK + 0.1) == [sealed.envelope]
+    sender.hear(unknown(sender, sealed), asked={sealed.message_id: State.WAITING})
+    assert sender.envelopes(TICK + 0.2) == []  # a gateway that keeps losing it gets no flood
+
+
+def test_a_held_message_that_the_gateway_does_not_know_is_lost_loudly(
+    sender: Sender, caplog: pytest.LogCaptureFixture
+) -> None:
+    sealed = sender.held()
+    sender.hear(unknown(sender, sealed), asked={sealed.message_id: State.HELD})
+    assert sender.get(sealed).state is State.LOST
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_an_unknown_that_answers_no_query_of_ours_changes_nothing(sender: Sender) -> None:
+    sealed = sender.held()
+    sender.hear(unknown(sender, sealed))
+    assert sender.get(sealed).state is State.HELD
+
+
+def test_an_unknown_that_answers_a_query_from_before_held_changes_nothing(sender: Sender) -> None:
+    sealed = sender.held()
+    sender.hear(unknown(sender, sealed), asked={sealed.message_id: State.WAITING})
+    assert sender.get(sealed).state is State.HELD
+
+
+def test_a_partly_known_message_is_waited_for(sender: Sender) -> None:
+    sealed = sender.held()
+    sender.hear(unknown(sender, sealed, PARTIAL), asked={sealed.message_id: State.HELD})
+    assert sender.get(sealed).state is State.HELD
+
+
+def test_an_unknown_after_its_time_is_no_loss(sender: Sender) -> None:
+    sealed = sender.held(HUB, expires=NOW + 60)
+    asked = {sealed.message_id: State.HELD}
+    sender.hear(unknown(sender, sealed), asked=asked, now=NOW + 60)
+    assert sender.get(sealed).state is State.HELD
+
+
+# ------------------------------------------------------------------ taking note
+
+
+def test_the_gateway_is_told_once_that_an_outcome_was_noted_and_again_if_it_did_not_hear(
+    sender: Sender,
+) -> None:
+    sealed = sender.held(HUB)
+    assert sender.box.seen(NOW) == []
+    sender.hear(sender.read(sealed, HUB))
+    (publish,) = sender.box.seen(NOW)
+    seen = cose.parse_signed(Seen, publish.payload).verify(
+        sender.fleet.identities[ME].public, sender.fleet.aad
+    )
+    assert publish.topic == f"sealgate/1/seen/{ME}"
+    assert [(item.message_id, item.digest) for item in seen.messages] == [
+        (sealed.message_id, sealed.digest)
+    ]
+    assert sender.box.seen(NOW) == []
+    sender.hear(sender.event(EventKind.HELD, sealed), sender.read(sealed, HUB))
+    assert len(sender.box.seen(NOW)) == 1
+
+
+def test_an_outcome_is_told_after_a_restart_until_the_gateway_has_forgotten_it(
+    sender: Sender,
+) -> None:
+    sealed = sender.held(HUB)
+    sender.hear(sender.read(sealed, HUB))
+    sender.restart()
+    assert len(sender.box.seen(NOW)) == 1
+    assert [item.message_id for item in sender.box.tracked()] == [sealed.message_id]
+    sender.hear(sender.event(EventKind.HELD, sealed, word=FINISHED))
+    assert sender.get(sealed).noted is Noted.DONE
+    assert sender.get(sealed).state is State.SETTLED
+    assert sender.box.tracked() == {}
+    sender.restart()
+    assert sender.box.seen(NOW) == []
+
+
+def test_open_messages_are_asked_about_and_settled_ones_only_so_often(sender: Sender) -> None:
+    waiting, held, settled = sender.send(), sender.held(), sender.held(HUB)
+    sender.hear(sender.read(settled, HUB))
+    for _ in range(10):
+        assert {item.message_id for item in sender.box.tracked()} == {
+            waiting.message_id,
+            held.message_id,
+            settled.message_id,
+        }
+    assert {item.message_id for item in sender.box.tracked()} == {
+        waiting.message_id,
+        held.message_id,
+    }
+
+
+def test_records_are_forgotten_long_after_they_ended_and_not_before(sender: Sender) -> None:
+    done, held = sender.held(HUB), sender.held(HUB, expires=NOW + 2 * DAY)
+    sender.hear(sender.read(done, HUB))
+    sender.box.forget(NOW + DAY + KEPT)
+    assert sender.box.get(done.message_id)
+    sender.box.forget(NOW + DAY + KEPT + 1)
+    assert sender.box.get(done.message_id) is None
+    assert sender.get(held).state is State.HELD
+
+
+def test_a_message_is_found_by_the_first_digits_of_its_id(sender: Sender) -> None:
+    first, second = sender.send(), sender.send()
+    for digits in (1, 2, 7, 8, 31, 32):
+        prefix = second.message_id.hex()[:digits]
+        expected = {
+            sealed.message_id
+            for sealed in (first, second)
+            if sealed.message_id.hex().startswith(prefix)
+        }
+        assert {message.message_id for message in sender.box.find(prefix, 5)} == expected
+
+
+def test_open_hashes_are_all_that_is_kept_of_the_readers_tokens(sender: Sender) -> None:
+    sealed = sender.held(HUB)
+    token = sender.token(sealed, HUB)
+    assert token not in _content(sender)
+    assert hashlib.sha256(token).digest() in _content(sender)
