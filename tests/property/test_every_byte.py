@@ -29,7 +29,6 @@ SIGNED = {
     ("seen", "two-outcomes"): "data",
     ("state", "online"): "data",
     ("key-statement", "a-2048-bit-key"): "data",
-    ("key-list", "two-keys"): "list",
     ("join-request", "device"): "data",
     ("join-request", "gateway-without-a-reader-key"): "data",
     ("root-succession", "to-a-4096-bit-key"): "data",
@@ -109,3 +108,12 @@ def test_any_change_of_several_bytes_is_refused(data: st.DataObject) -> None:
         changed[position] = data.draw(st.integers(0, 255))
     if bytes(changed) != original:
         assert refused(file, {**vector["input"], field: changed.hex()})
+
+
+def test_a_changed_list_of_keys_loses_keys_and_gains_none() -> None:
+    vector = ALL["key-list", "two-keys"]
+    whole = set(vector["expect"]["serials"])
+    for _, _, changed in changes(bytes.fromhex(vector["input"]["list"])):
+        given = {**vector["input"], "list": changed.hex()}
+        if not refused("key-list", given):
+            assert set(OPERATIONS["key-list"](given)["serials"]) < whole
