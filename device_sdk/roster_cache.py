@@ -31,7 +31,11 @@ class RosterCache:
         self._state = state
         self._pin = pin
         self._next: VerifiedHead | None = None
-        self._pages: dict[bytes, bytes] = dict(state.rows("SELECT hash, page FROM roster_page"))
+        self._pages: dict[bytes, bytes] = {
+            digest: page
+            for digest, page in state.rows("SELECT hash, page FROM roster_page")
+            if page_hash(page) == digest
+        }
         self.roster: Roster | None = self._load()
         """The newest complete roster, which may have expired; None before the first one."""
 

@@ -17,7 +17,7 @@ from device_sdk.wire.read_ack import NOT_OPENED, READ, UNREADABLE, ReadAck
 from tests.support.fleet import NOW, Fleet
 from tests.support.sender import HUB, ME, PHONE, Sender
 
-# ------------------------------------------------------------------ read
+# ------------------------------ read
 
 
 def test_a_message_that_all_have_read_is_settled_with_their_acks_as_evidence(
@@ -124,7 +124,7 @@ def test_an_ack_from_the_far_future_is_stored(sender: Sender) -> None:
     assert sender.get(sealed).state is State.SETTLED
 
 
-# ------------------------------------------------------------------ excused
+# ------------------------------ excused
 
 
 def _excused(
@@ -191,7 +191,7 @@ def test_a_revocation_that_the_roster_does_not_show_releases_nobody(sender: Send
     assert sender.get(sealed).owing == [HUB]
 
 
-# ------------------------------------------------------------------ expired
+# ------------------------------ expired
 
 
 def test_what_nobody_reads_in_time_is_closed_by_this_devices_own_clock(sender: Sender) -> None:

@@ -8,7 +8,7 @@ from device_sdk.wire.read_ack import READ
 from tests.support.fleet import NOW
 from tests.support.reader import ME, SENDER, TICK, Reader
 
-# ------------------------------------------------------------------ the way of a message
+# ------------------------------ the way of a message
 
 
 def test_a_handled_message_is_answered_with_a_read_ack_that_shows_its_opening(
@@ -76,7 +76,7 @@ def _content(reader: Reader) -> bytes:
     return b"".join(path.read_bytes() for path in reader.path.parent.iterdir())
 
 
-# ------------------------------------------------------------------ what failed comes first
+# ------------------------------ what failed comes first
 
 
 def test_a_message_whose_handler_failed_waits_for_the_next_time(reader: Reader) -> None:
@@ -133,7 +133,7 @@ def test_a_failed_message_whose_sender_was_revoked_is_not_shown_again(reader: Re
     assert reader.again(key) is None
 
 
-# ------------------------------------------------------------------ read acks on their way
+# ------------------------------ read acks on their way
 
 
 def test_read_acks_are_published_again_until_the_broker_confirms_them(reader: Reader) -> None:
@@ -167,7 +167,7 @@ def test_a_message_with_an_absurd_expiry_can_be_stored(reader: Reader) -> None:
     assert reader.box.count_unconfirmed() == 1
 
 
-# ------------------------------------------------------------------ how complete the picture is
+# ------------------------------ how complete the picture is
 
 
 def test_copies_beyond_what_memory_is_given_are_left_at_the_broker_and_fetched_later(

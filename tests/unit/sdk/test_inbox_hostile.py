@@ -16,7 +16,7 @@ from device_sdk.wire.topics import Topics
 from tests.support.fleet import NOW
 from tests.support.reader import ME, SENDER, TICK, Reader
 
-# ------------------------------------------------------------------ damage, for which the sender is not to blame
+# ------------------------------ damage, for which the sender is not to blame
 
 
 def _swap_ciphertext(copy: Copy) -> bytes:
@@ -122,7 +122,7 @@ def test_a_copy_that_expires_while_it_waits_is_not_shown(reader: Reader) -> None
     assert reader.box.is_drained
 
 
-# ------------------------------------------------------------------ what does not open, for which it is
+# ------------------------------ what does not open, for which it is
 
 
 def _forge(reader: Reader, sealed: Sealed, cek: bytes, commitment: bytes | None = None) -> bytes:

@@ -16,7 +16,7 @@ from device_sdk.wire.reasons import Reason
 from tests.support.fleet import NOW
 from tests.support.sender import HUB, ME, TICK, Sender
 
-# ------------------------------------------------------------------ sending
+# ------------------------------ sending
 
 
 def test_a_message_that_was_added_is_sent_after_a_restart_with_the_same_bytes(
@@ -67,7 +67,7 @@ def test_sequence_numbers_go_on_after_a_restart(sender: Sender) -> None:
     assert sender.box.next_sequence("alarms") == 1
 
 
-# ------------------------------------------------------------------ held
+# ------------------------------ held
 
 
 def test_a_confirmed_message_is_held_and_its_bytes_leave_the_file(sender: Sender) -> None:
@@ -109,7 +109,7 @@ def test_a_finished_tombstone_ends_an_unknown_outcome_as_forgotten(sender: Sende
     assert sender.envelopes() == []
 
 
-# ------------------------------------------------------------------ refused
+# ------------------------------ refused
 
 
 def test_a_final_refusal_of_this_content_ends_the_message(sender: Sender) -> None:
@@ -153,7 +153,7 @@ def test_held_overrides_an_earlier_refusal_and_is_not_overridden_by_a_later_one(
     assert sender.get(sealed).state is State.HELD
 
 
-# ------------------------------------------------------------------ unknown
+# ------------------------------ unknown
 
 
 def unknown(sender: Sender, sealed: Sealed, word: str = "") -> Event:
@@ -205,7 +205,7 @@ def test_an_unknown_after_its_time_is_no_loss(sender: Sender) -> None:
     assert sender.get(sealed).state is State.HELD
 
 
-# ------------------------------------------------------------------ taking note
+# ------------------------------ taking note
 
 
 def test_the_gateway_is_told_once_that_an_outcome_was_noted_and_again_if_it_did_not_hear(

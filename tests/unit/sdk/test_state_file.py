@@ -1,0 +1,80 @@
+"""The state file: private, whole or not at all, and free of what was deleted."""
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from device_sdk.errors import StateFileError
+from device_sdk.key_file import LoosePermissionsError
+from device_sdk.state_file import StateFile
+
+
+def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        with StateFile(tmp_path / "state.sqlite") as state:
+            state.put_fact("a", b"b")
+            modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    finally:
+        os.umask(old)
+    assert modes == {0o600}
+
+
+def test_a_file_open_to_others_is_refused(tmp_path: Path) -> None:
+    StateFile(tmp_path / "s").close()
+    (tmp_path / "s").chmod(0o644)
+    with pytest.raises(LoosePermissionsError):
+        StateFile(tmp_path / "s")
+
+
+def test_its_settings_are_durable_and_erasing(tmp_path: Path) -> None:
+    with StateFile(tmp_path / "s") as state:
+        assert state.row("PRAGMA journal_mode") == ("wal",)
+        assert state.row("PRAGMA synchronous") == (2,)
+        assert state.row("PRAGMA secure_delete") == (1,)
+
+
+def test_what_was_deleted_is_gone_from_all_its_files(tmp_path: Path) -> None:
+    marker = os.urandom(64)
+    with StateFile(tmp_path / "s") as state:
+        state.put_fact("a", marker)
+        state.sweep()
+        assert any(marker in path.read_bytes() for path in tmp_path.iterdir())
+        state.execute("DELETE FROM fact")
+        state.sweep()
+        assert not any(marker in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with StateFile(tmp_path / "s") as state:
+        with pytest.raises(KeyError), state.transaction():
+            state.put_fact("a", b"b")
+            raise KeyError
+        assert state.fact("a") is None
+        with state.transaction():
+            state.put_fact("a", b"c")
+        assert state.fact("a") == b"c"
+
+
+def test_what_is_no_state_file_is_refused_with_our_error(tmp_path: Path) -> None:
+    (tmp_path / "s").write_bytes(b"not a database, but long enough to look like one" * 100)
+    (tmp_path / "s").chmod(0o600)
+    with pytest.raises(StateFileError):
+        StateFile(tmp_path / "s")
+
+
+def test_a_newer_versions_file_is_refused(tmp_path: Path) -> None:
+    StateFile(tmp_path / "s").close()
+    database = sqlite3.connect(tmp_path / "s")
+    database.execute("PRAGMA user_version=1000")
+    database.close()
+    with pytest.raises(StateFileError, match="newer version"):
+        StateFile(tmp_path / "s")
+
+
+def test_a_directory_that_cannot_be_written_is_our_error(tmp_path: Path) -> None:
+    with pytest.raises(StateFileError):
+        StateFile(tmp_path / "missing" / "s")
