@@ -1,0 +1,76 @@
+"""The command ``sealgate`` as people and scripts run it: in processes of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_PATIENCE = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON object that it printed."""
+        (record,) = self.json_lines
+        return record
+
+    @property
+    def json_lines(self) -> list[Any]:
+        """The JSON objects that it printed, one a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Shell:
+    """Runs commands in one directory, without a terminal."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("SEALGATE_")
+        }
+
+    def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
+        """Start ``sealgate`` with pipes on all three streams."""
+        pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        return subprocess.Popen(
+            [sys.executable, "-m", "gateway.cli", *arguments],
+            cwd=self.directory,
+            env=self.environment,
+            text=True,
+            **{**pipes, **options},
+        )
+
+    def run(self, *arguments: str, text: str = "") -> Done:
+        """Run ``sealgate`` to its end, whatever that is."""
+        process = self.start(*arguments)
+        try:
+            out, err = process.communicate(text, timeout=_PATIENCE)
+        finally:
+            process.kill()
+        return Done(code=process.returncode, out=out, err=err)
+
+    def ok(self, *arguments: str, text: str = "") -> Done:
+        """Run ``sealgate``, which must succeed."""
+        done = self.run(*arguments, text=text)
+        assert done.code == 0, done.err
+        return done
+
+    def fails(self, *arguments: str, text: str = "") -> str:
+        """Run ``sealgate``, which must fail with one line on stderr; return that line."""
+        done = self.run(*arguments, text=text)
+        assert done.code not in (0, -9), done
+        lines = [line for line in done.err.splitlines() if ": warning: " not in line]
+        assert len(lines) == 1, done.err
+        assert lines[0].startswith("sealgate: ")
+        return lines[0]
