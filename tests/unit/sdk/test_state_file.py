@@ -50,12 +50,17 @@ def test_what_was_deleted_is_gone_from_all_its_files(tmp_path: Path) -> None:
 
 def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with StateFile(tmp_path / "s") as state:
-        with pytest.raises(KeyError), state.transaction():
-            state.put_fact("a", b"b")
-            raise KeyError
+
+        def put(value: bytes, *, fail: bool) -> None:
+            with state.transaction():
+                state.put_fact("a", value)
+                if fail:
+                    raise KeyError
+
+        with pytest.raises(KeyError):
+            put(b"b", fail=True)
         assert state.fact("a") is None
-        with state.transaction():
-            state.put_fact("a", b"c")
+        put(b"c", fail=False)
         assert state.fact("a") == b"c"
 
 
