@@ -27,6 +27,8 @@ from gateway.store.records import CopyRef
 
 PLENTY = 500
 """Replayed messages from which on a replay may have been cut short."""
+_SHARES = 64
+"""Readers or senders whose share is asked for at once."""
 _MARKER_SECONDS = 2.0
 """A marker may be dropped by a broker whose queue to us is full: it is then sent again."""
 _WALK = 512
@@ -102,24 +104,37 @@ class Sweeper:
             self._wanted.clear()
             await self.sweep()
 
-    async def sweep(self) -> None:
-        """Look at everything retained once, and publish what is missing."""
+    async def sweep(self, *, just_subscribed: bool = False) -> None:
+        """Look at everything retained once, and publish what is missing.
+
+        With ``just_subscribed`` the devices' own topics have been replayed a moment ago.
+        """
         self._met.clear()
         self._stray_pages.clear()
         self._overtaken = False
         filters = [self._topics.all_of(kind) for kind in _FROM_US]
-        if await self._replay([*always_subscribed(self._topics), *filters], filters) >= PLENTY:
-            await self._ask_separately(self._topics.all_of(Kind.INBOX)[:-2], depth=0)
+        always = [] if just_subscribed else always_subscribed(self._topics)
+        if await self._replay([*always, *filters], filters) >= PLENTY:
+            await self._ask_in_shares(self._topics.all_of(Kind.INBOX)[:-2])
         missing = await self._publish_missing()
         self._log.info("swept", retained=len(self._met), missing=missing, left=len(self._left))
 
-    async def _ask_separately(self, base: str, depth: int) -> None:
-        # inbox/{reader}/#, and where that is much again inbox/{reader}/{sender}/#
+    async def _ask_in_shares(self, base: str, *, may_split: bool = True) -> None:
+        # inbox/{reader}/#, several readers at a time, and where one has very much to read also
+        # inbox/{reader}/{sender}/#
         roster = self._keeper.situation.roster
-        for name in roster.devices if roster else ():
-            topic_filter = f"{base}/{name}/#"
-            if await self._replay([topic_filter], [topic_filter]) >= PLENTY and depth == 0:
-                await self._ask_separately(f"{base}/{name}", depth=1)
+        bases = [f"{base}/{name}" for name in roster.devices] if roster else []
+        waiting = [bases[at : at + _SHARES] for at in range(0, len(bases), _SHARES)]
+        while waiting:
+            share = waiting.pop()
+            filters = [f"{one}/#" for one in share]
+            if await self._replay(filters, filters) < PLENTY:
+                continue
+            half = len(share) // 2
+            if half:
+                waiting += [share[:half], share[half:]]
+            elif may_split:
+                await self._ask_in_shares(share[0], may_split=False)
 
     async def _replay(self, filters: list[str], leave: list[str]) -> int:
         self._replayed = 0

@@ -58,7 +58,7 @@ class Session:
             await self._connection.subscribe([*always_subscribed(self._topics), self._marker])
             tasks.create_task(self._presence.run(self._connection, state_interval))
             await self._keeper.write(lambda tx: copies.make_all_due(tx, self._keeper.situation.now))
-            await self.sweeper.sweep()
+            await self.sweeper.sweep(just_subscribed=True)
             await self._end_reconcile()
             on_reconciled()
             tasks.create_task(self.sweeper.run(sweep))

@@ -5,6 +5,7 @@ buffer stay in the socket, and publications wait for a place in the window.
 """
 
 import asyncio
+import socket
 import ssl
 import struct
 from collections import deque
@@ -144,6 +145,10 @@ class PahoConnection:
         client.on_socket_register_write = self._on_writable
         client.on_socket_unregister_write = self._on_written
         client.on_socket_close = self._on_socket_close
+        sock = client.socket()
+        if isinstance(sock, socket.socket):
+            # Many small packets wait for each other's answers here.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._read_again()
         if client.want_write():
             self._on_writable(client, None, client.socket())

@@ -1,6 +1,6 @@
 """One suite, every broker: the embedded one and Mosquitto, behind one small handle."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -8,6 +8,7 @@ import pytest
 
 from gateway.embedded_broker import EmbeddedBroker
 from tests.brokers.embedded import authenticate
+from tests.brokers.gateway_bench import GatewayBench
 from tests.brokers.mosquitto import Mosquitto
 
 
@@ -77,3 +78,13 @@ async def broker(
         yield made
     finally:
         await made.stop()
+
+
+@pytest.fixture(params=["embedded", "mosquitto"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[GatewayBench]:
+    """A fleet and a gateway to run, on each broker."""
+    if request.param == "embedded":
+        yield GatewayBench(tmp_path, None)
+        return
+    with Mosquitto(tmp_path, program=request.getfixturevalue("mosquitto")) as mosquitto:
+        yield GatewayBench(tmp_path, mosquitto)

@@ -18,6 +18,7 @@ from device_sdk.wire import cose
 from device_sdk.wire.key_statement import encode_key_list
 from device_sdk.wire.login import make_token
 from device_sdk.wire.notice import Event, EventKind, Notice
+from device_sdk.wire.query import Query
 from device_sdk.wire.roster_page import ROLE_GATEWAY, DeviceEntry, encode_bundle
 from gateway.enrolment import IDENTITY_FILE, init_gateway
 from gateway.login import OPERATOR, operator_password
@@ -139,7 +140,7 @@ class Device:
 
     async def answer_to(self, query: bytes) -> list[Notice]:
         """Ask and return every notice of the answer."""
-        nonce = cose.parse_signed(raw_query(), query).claims.nonce
+        nonce = cose.parse_signed(Query, query).claims.nonce
         await self.publish(TOPICS.query(self.name), query)
         found: list[Notice] = []
 
@@ -154,13 +155,6 @@ class Device:
         return found
 
 
-def raw_query() -> Any:
-    """Return the record of a query."""
-    from device_sdk.wire.query import Query
-
-    return Query
-
-
 class GatewayBench:
     """A fleet, its bundle, a gateway's data directory, and a broker of one kind.
 
@@ -173,7 +167,8 @@ class GatewayBench:
         self.bundle = directory / "public"
         self.fleet = Fleet()
         self.fleet.admit("thermo-1", "hub", "phone")
-        self.data = self.make_gateway("gw-1")
+        self.name = "gw-1"
+        self.data = self.make_gateway(self.name)
         self.identity = Identity.load(self.data / IDENTITY_FILE, None)
         self.url = mosquitto.url if mosquitto is not None else ""
         self._listen = "127.0.0.1:0"
@@ -233,9 +228,23 @@ class GatewayBench:
             for device in self._devices:
                 await device.close()
             self._devices.clear()
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            if not task.done():  # else the test has seen how it ended
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    def use(self, data: Path, name: str) -> None:
+        """Let another gateway run from now on."""
+        self.data, self.name = data, name
+        self.identity = Identity.load(data / IDENTITY_FILE, None)
+
+    def keep(self, device: Device) -> None:
+        """Do not close this one with the gateway; the test closes it."""
+        self._devices.remove(device)
+
+    def in_files(self, needle: bytes) -> bool:
+        """Tell whether these bytes are anywhere in the gateway's files."""
+        return any(needle in path.read_bytes() for path in self.data.iterdir() if path.is_file())
 
     @property
     def port(self) -> int:
@@ -273,13 +282,20 @@ class GatewayBench:
 
     async def retained(self, *filters: str) -> dict[str, bytes]:
         """Return what is retained under these filters right now."""
-        snooper = await self.snooper(*filters, TOPICS.state("gw-1"))
+        snooper = await self.snooper(*filters, TOPICS.state(self.name))
         # The gateway's state always stands there, and is asked for last.
-        await snooper.until(lambda m: m.topic == TOPICS.state("gw-1") and m.retain)
+        await snooper.until(lambda m: m.topic == TOPICS.state(self.name) and m.retain)
         found = {m.topic: m.payload for m in snooper.received if m.retain}
-        del found[TOPICS.state("gw-1")]
+        del found[TOPICS.state(self.name)]
         await snooper.close()
         return found
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Wait for something that nobody reports, such as bytes leaving a file."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds():  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.02)
 
 
 async def ready(gateway: Gateway, task: "asyncio.Task[None]") -> None:
