@@ -89,7 +89,10 @@ class SqliteLedger:
         return cls(connection, thread, lock)
 
     async def run(self, work: Callable[[Transaction], T]) -> T:
-        """See `gateway.store.port.Ledger.run`. A cancelled caller's work is still done whole."""
+        """See `gateway.store.port.Ledger.run`.
+
+        Work whose caller was cancelled is done whole or not at all; nobody learns which.
+        """
 
         def in_transaction() -> T:
             with _translated():
@@ -121,8 +124,12 @@ class SqliteLedger:
         return await self._in_thread(erase)
 
     async def close(self) -> None:
-        """See `gateway.store.port.Ledger.close`. The last erasure is tried once more."""
-        await self._in_thread(lambda: _close(self._connection, self._eraser))
+        """See `gateway.store.port.Ledger.close`. Nothing happens the second time.
+
+        What cannot be erased any more is erased by the process that opens the ledger next.
+        """
+        with contextlib.suppress(LedgerError):
+            await self._in_thread(lambda: _close(self._connection, self._eraser))
         self._thread.shutdown()
         self._lock.release()
 
