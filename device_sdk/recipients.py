@@ -10,6 +10,9 @@ from device_sdk.trust import RosterExpiredError
 
 KEYS_GRACE = 1.0
 """Seconds to wait for newer keys than the known ones, the first time after connecting."""
+ROSTER_GRACE = 5.0
+"""Seconds to wait for a roster that lists everybody: an owner who has just admitted a device writes
+to it at once, and the gateway looks for new rosters only every few seconds."""
 
 
 def find_targets(courier: Courier, message: Draft, timeout: float) -> list[WrapTarget]:
@@ -21,23 +24,27 @@ def find_targets(courier: Courier, message: Draft, timeout: float) -> list[WrapT
         RosterUnknownError: no roster has ever come.
         NotSealedError, RosterExpiredError: as `device_sdk.sending.choose_targets`.
     """
-    until, router = time.monotonic() + timeout, courier.router
+    start, router = time.monotonic(), courier.router
+    until, settled = start + timeout, start + min(timeout, ROSTER_GRACE)
     courier.check_open()
     router.watch_keys(message.readers)
     courier.pump()
-    grace = min(until, time.monotonic() + KEYS_GRACE)
     courier.wait(
-        lambda: not courier.is_ready or router.fresh_keys.issuperset(message.readers), grace
+        lambda: not courier.is_ready or router.fresh_keys.issuperset(message.readers),
+        min(until, start + KEYS_GRACE),
     )
     while True:
         try:
             return _choose(courier, message)
         except (NotSealedError, RosterExpiredError) as error:
-            lacking = isinstance(error, RosterUnknownError | NoReaderKeyError)
-            # What is known may be old, as long as the broker has not shown the newest.
-            in_doubt = not router.is_roster_fresh and not courier.has_failed
-            remaining = until - time.monotonic()
-            if remaining <= 0 or not (lacking or in_doubt):
+            if isinstance(error, RosterUnknownError | NoReaderKeyError):
+                limit = until
+            elif courier.has_failed:
+                raise  # no other roster will come soon
+            else:
+                limit = settled if router.is_roster_fresh else until
+            remaining = limit - time.monotonic()
+            if remaining <= 0:
                 raise
         courier.changed.wait(remaining)
         courier.check_open()
