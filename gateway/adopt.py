@@ -25,7 +25,7 @@ from gateway.lifecycle import (
     message_after,
 )
 from gateway.situation import Situation
-from gateway.store.port import Reading, Transaction
+from gateway.store.port import Transaction
 from gateway.store.records import CopyRef, Message, MessageKey, Slot
 from gateway.tombstone import find_tombstone
 
@@ -75,8 +75,10 @@ def judge_retained(tx: Transaction, topic: Topic, payload: bytes, situation: Sit
     found = recognise(ref, payload, situation)
     if isinstance(found, Undecided):
         return Judged(found=Found.LEFT, effects=NOTHING, until=found.until)
-    if not isinstance(found, Adoptable) or not _fits(tx, message, found):
+    if not isinstance(found, Adoptable):
         return _clear(ref)
+    if message is not None and found.digest != message.digest:
+        return _clear(ref)  # the sender used one id for two messages
     return _adopt(tx, ref, message, found, situation)
 
 
@@ -93,14 +95,6 @@ def _against_owed(tx: Transaction, ref: CopyRef, slot: Slot, payload: bytes, now
 
 def _clear(ref: CopyRef) -> Judged:
     return Judged(found=Found.CLEARED, effects=Effects(clear=(ref,)))
-
-
-def _fits(tx: Reading, partial: Message | None, found: Adoptable) -> bool:
-    """Tell whether a copy is part of the message that is partially held, if there is one."""
-    if partial is None:
-        return True
-    taken = {slot.index for slot in tx.slots(partial.key)}
-    return found.digest == partial.digest and found.copy.inclusion.index not in taken
 
 
 def _adopt(

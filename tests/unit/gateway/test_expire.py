@@ -145,6 +145,7 @@ async def test_many_messages_of_a_revoked_reader_are_excused_in_pieces(room: Mai
     assert pieces == 3
     for message in messages:
         assert (await room.slots(message))["hub"].state is SlotState.EXCUSED
+    assert await room.read(lambda tx: tx.swept_roster()) == roster.version
 
 
 async def test_revocations_work_while_the_clock_is_paused(room: Mailroom) -> None:
