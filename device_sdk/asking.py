@@ -1,6 +1,7 @@
 """Asking the gateway while somebody waits for the answer. With the device's lock held."""
 
 import time
+from collections.abc import Callable
 
 from device_sdk.courier import Courier
 from device_sdk.errors import BrokerUnavailableError, GatewaySilentError
@@ -12,28 +13,41 @@ ASK_OWED = Backoff(first=0.1, most=2.0)
 """Between questions whether anything is still owed, while a clear may be on its way."""
 
 
-def ask(courier: Courier, timeout: float, *, owed_only: bool) -> int:
-    """Ask and wait for an answer; return how many copies this device owes a read ack for.
+def ask_owed(courier: Courier, timeout: float) -> int:
+    """Ask and wait for the answer how many copies this device owes a read ack for.
 
     Raises:
         BrokerUnavailableError: no connection within ``timeout`` seconds.
         GatewaySilentError: no answer within that time.
     """
-    queries, pace = courier.parts.queries, Pace()
-    until, number = time.monotonic() + timeout, 0
-    while not number or queries.answered < number:
+    queries = courier.parts.queries
+    number = queries.want()
+    _wait_for(courier, timeout, lambda: queries.answered >= number, queries.want)
+    return queries.owed
+
+
+def ask_everything(courier: Courier, timeout: float) -> None:
+    """Ask and wait for the answer what became of the open messages. Raises as `ask_owed`."""
+    queries = courier.parts.queries
+    number = queries.want_round()
+    _wait_for(courier, timeout, lambda: queries.answered_rounds >= number, queries.want_round)
+
+
+def _wait_for(
+    courier: Courier, timeout: float, answered: Callable[[], bool], again: Callable[[], int]
+) -> None:
+    until, pace = time.monotonic() + timeout, Pace()
+    while not answered():
         courier.check_open()
         tick = time.monotonic()
         if tick >= until:
             kind = GatewaySilentError if courier.is_ready else BrokerUnavailableError
             raise kind(courier.why())
-        if courier.is_ready and tick >= pace.due:
-            asked = courier.ask(owed_only=owed_only)
-            number = number or asked
+        if tick >= pace.due:
+            again()
+            courier.pump()
             pace.tried(tick, ASK_AGAIN)
-        alarm = min(until, pace.due) if courier.is_ready else until
-        courier.changed.wait(max(alarm - time.monotonic(), 0.0))
-    return queries.owed
+        courier.changed.wait(max(min(until, pace.due) - time.monotonic(), 0.0))
 
 
 class OwedQuestion:
@@ -41,7 +55,7 @@ class OwedQuestion:
 
     def __init__(self, courier: Courier) -> None:
         self._courier = courier
-        self._number = 0
+        self._number = courier.parts.queries.want()
         self._pace = Pace()
 
     @property
@@ -52,11 +66,11 @@ class OwedQuestion:
     def is_settled(self, unfinished: int) -> bool:
         """Tell whether no more copies are owed than the ``unfinished`` ones known here."""
         queries = self._courier.parts.queries
-        if self._number and queries.answered >= self._number and queries.owed <= unfinished:
+        if queries.answered >= self._number and queries.owed <= unfinished:
             return True
         tick = time.monotonic()
         if tick >= self._pace.due:
-            number = self._courier.ask(owed_only=True)
-            self._number = self._number or number
+            queries.want()
+            self._courier.pump()
             self._pace.tried(tick, ASK_OWED)
         return False

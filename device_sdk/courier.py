@@ -96,12 +96,6 @@ class Courier:
         self._send_due()
         self._events.put(None)
 
-    def ask(self, *, owed_only: bool = False) -> int:
-        """Ask the gateway; return the query's number. With the lock held."""
-        moment = self.moment()
-        self.publish(self.router.ask_owed(moment) if owed_only else self.router.ask(moment))
-        return self.parts.queries.number
-
     def tend(self) -> None:
         """Look now at what time does. With the lock held."""
         self._tend(self.moment())
@@ -237,7 +231,6 @@ class Courier:
         if self.is_ready:
             moment = self.moment()
             self.publish(self.router.due(moment))
-            self.publish(self.router.ask_if_due(moment))
 
     def _subscribe(self, filters: list[str]) -> None:
         for start in range(0, len(filters), _FILTERS_AT_ONCE):

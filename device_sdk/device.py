@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from device_sdk.asking import ask
+from device_sdk.asking import ask_everything, ask_owed
 from device_sdk.assembly import STATE_FILE, assemble, make_link
 from device_sdk.content import Payload, encode
 from device_sdk.courier import Courier
@@ -228,12 +228,12 @@ class Device:
             GatewaySilentError: no answer within ``timeout`` seconds.
         """
         with self._courier.changed:
-            return ask(self._courier, timeout, owed_only=True)
+            return ask_owed(self._courier, timeout)
 
     def refresh(self, timeout: float = 10.0) -> None:
         """Ask the gateway what became of the open messages. Raises as `waiting`."""
         with self._courier.changed:
-            ask(self._courier, timeout, owed_only=False)
+            ask_everything(self._courier, timeout)
 
     def flush(self, timeout: float | None = 10.0) -> None:
         """Wait until the broker has confirmed every read ack. Raises NotFlushedError."""
@@ -252,5 +252,5 @@ class Device:
         with self._courier.changed:
             owed = None
             with contextlib.suppress(BrokerUnavailableError, GatewaySilentError):
-                owed = ask(self._courier, timeout, owed_only=True)
+                owed = ask_owed(self._courier, timeout)
             return status_of(self._courier, owed)

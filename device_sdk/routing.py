@@ -132,10 +132,16 @@ class Router:
     def subscribed(self, moment: Moment) -> list[Publish]:
         """The broker delivers now: say everything that may have been missed while offline."""
         parts = self._parts
-        parts.outbox.retry_now()
         parts.inbox.wanted.retry_now()
+        return self._say_everything(moment)
+
+    def _say_everything(self, moment: Moment) -> list[Publish]:
+        parts = self._parts
+        parts.outbox.retry_now()
+        parts.queries.start_over()
+        parts.queries.want_round()
         acks = list(parts.inbox.unconfirmed(ACKS_AT_ONCE))
-        return parts.own_keys.announcements(moment.now) + acks + self.due(moment) + self.ask(moment)
+        return [*parts.own_keys.announcements(moment.now), *acks, *self.due(moment)]
 
     def subscribed_inbox(self, moment: Moment) -> None:
         """The inbox is subscribed to (again)."""
@@ -208,41 +214,32 @@ class Router:
         # is no news: everything was said when it was made.
         if not is_back or retained:
             return []
-        parts.outbox.retry_now()
-        acks = list(parts.inbox.unconfirmed(ACKS_AT_ONCE))
-        announced = parts.own_keys.announcements(moment.now)
-        return announced + acks + self.due(moment) + self.ask(moment)
+        return self._say_everything(moment)
 
     # What the device says by itself.
 
     def due(self, moment: Moment) -> list[Publish]:
-        """Return what is to be published by now: envelopes, and outcomes taken note of."""
-        return self._parts.outbox.due(moment.tick) + self._parts.outbox.seen(moment.now)
+        """Return what is to be said by now: envelopes, outcomes taken note of, and a query."""
+        outbox = self._parts.outbox
+        return outbox.due(moment.tick) + outbox.seen(moment.now) + self._query(moment)
 
-    def ask(self, moment: Moment) -> list[Publish]:
-        """Return a query about everything that is open."""
-        parts = self._parts
-        self._ask.tried(moment.tick, ASK)
-        wanted = parts.inbox.wanted.due(moment.tick)
-        return parts.queries.ask(parts.outbox.tracked(), wanted, moment.now)
-
-    def ask_owed(self, moment: Moment) -> list[Publish]:
-        """Return a small query: how many copies are owed?"""
-        parts = self._parts
-        return parts.queries.ask({}, parts.inbox.wanted.due(moment.tick), moment.now)
+    def _query(self, moment: Moment) -> list[Publish]:
+        outbox, inbox, queries = self._parts.outbox, self._parts.inbox, self._parts.queries
+        if self._ask.due <= moment.tick and outbox.has_open():
+            queries.want_round()
+            self._ask.tried(moment.tick, ASK)
+        wanted_at = inbox.wanted.next_due()
+        if wanted_at is not None and wanted_at <= moment.tick:
+            queries.want()
+        if self._is_reading and inbox.is_drained and inbox.replay.take_doubt():
+            queries.want()
+        return queries.make(
+            outbox.tracked, lambda: inbox.wanted.due(moment.tick), moment.now, moment.tick
+        )
 
     def sent(self, moment: Moment) -> None:
         """There is a new message: ask about it sooner than about the old ones."""
         self._ask = Pace(due=moment.tick + ASK.first)
-
-    def ask_if_due(self, moment: Moment) -> list[Publish]:
-        """Return a query if it is time for one."""
-        inbox = self._parts.inbox
-        wanted_at = inbox.wanted.next_due()
-        wanted = wanted_at is not None and wanted_at <= moment.tick
-        doubt = self._is_reading and inbox.is_drained and inbox.replay.take_doubt()
-        open_due = self._ask.due <= moment.tick and self._parts.outbox.has_open()
-        return self.ask(moment) if wanted or doubt or open_due else []
 
     def wants_replay(self, moment: Moment) -> bool:
         """Tell whether to subscribe to the inbox once more."""
@@ -252,7 +249,11 @@ class Router:
     def next_due(self, tick: float) -> float | None:
         """Return the tick at which there will be something to say; None if nothing is open."""
         inbox, outbox = self._parts.inbox, self._parts.outbox
-        ticks = [outbox.next_due(tick), inbox.wanted.next_due()]
+        ticks = [outbox.next_due(tick), self._parts.queries.next_due()]
+        wanted_at = inbox.wanted.next_due()
+        if wanted_at is not None:
+            # What is wanted while a query is under way waits for its answer.
+            ticks.append(max(wanted_at, self._parts.queries.patient_until))
         if self._is_reading and inbox.is_drained:
             ticks.append(inbox.replay.next_due())
         if outbox.has_open():
