@@ -12,7 +12,7 @@ import sqlite3
 import time
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_REST, _SHORT = 20, 0.1
+_REST, _SHORT = 20, 0.02
 """A rebuild of one second is followed by so many without one; a short one by none."""
 _IN_MEMORY = 32 * 1024 * 1024
 """Bytes of file up to which the rebuild happens in memory; a larger one takes a temporary file."""

@@ -11,7 +11,7 @@ from gateway.store.port import Transaction
 from gateway.store.records import MessageKey
 from gateway.store.sqlite import SqliteLedger
 from tests.support.envelopes import NOW, Fleet, SealedMessage
-from tests.support.mailroom import Mailroom, open_mailroom
+from tests.support.mailroom import erased, open_mailroom
 from tests.support.rows import add_message, settle
 
 
@@ -40,10 +40,6 @@ def _left(directory: Path, pieces: set[bytes]) -> set[bytes]:
     return found
 
 
-async def _erase(room: Mailroom) -> None:
-    assert await room.ledger.erase()
-
-
 async def test_a_message_is_gone_with_its_last_read_ack_and_its_name_with_seen(
     tmp_path: Path,
 ) -> None:
@@ -57,18 +53,18 @@ async def test_a_message_is_gone_with_its_last_read_ack_and_its_name_with_seen(
         await room.publish()
         for reader in ("hub", "phone"):
             await room.ack(message, reader)
-        await _erase(room)
+        await room.erase()
         assert room.holds_bytes(message.envelope.body.ciphertext[:24])
         assert not room.holds_bytes(
             *(reader.wrapped_cek[:24] for reader in message.envelope.readers[:2])
         )
         await room.ack(message, "wall")
-        await _erase(room)
+        await room.erase()
         assert not room.holds_bytes(*_content(message))
         assert room.holds_bytes(message.message_id)
         await room.clear_all()
         await room.seen(message)
-        await _erase(room)
+        await room.erase()
         assert not room.holds_bytes(*_content(message), *_names(message))
         assert room.holds_bytes(staying[0].envelope.body.ciphertext[:24])
         assert await room.told(message) == [("held", "finished")]
@@ -82,7 +78,7 @@ async def test_an_expired_message_is_gone_as_well(tmp_path: Path) -> None:
         await room.send(message)
         room.change(now=NOW + 5)
         await room.sweep()
-        await _erase(room)
+        await room.erase()
         assert not room.holds_bytes(*_content(message))
 
 
@@ -124,7 +120,7 @@ async def test_nothing_dropped_survives_in_pages_that_are_still_in_use(tmp_path:
         await ledger.run(churn)
         await ledger.erase()
     await ledger.run(churn)
-    assert await ledger.erase()
+    await erased(ledger)
     assert not _left(tmp_path, gone)
     assert held
     await ledger.close()
@@ -142,7 +138,7 @@ async def test_erasing_waits_for_a_reader_and_is_done_the_next_time(tmp_path: Pa
         assert _left(tmp_path, {b"sealedsealedseal"})
         reader.execute("COMMIT")
     reader.close()
-    assert await ledger.erase()
+    await erased(ledger)
     assert not _left(tmp_path, {b"sealedsealedseal"})
     await ledger.close()
 

@@ -1,5 +1,6 @@
 """A gateway without its edges: the real verbs on a real SQLite ledger, driven step by step."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from gateway.effects import Effects, merged
 from gateway.expire import sweep
 from gateway.hold import Held, take_in
 from gateway.situation import Limits, Situation
-from gateway.store.port import Reading, Transaction
+from gateway.store.port import Ledger, Reading, Transaction
 from gateway.store.records import CopyRef, Message, MessageKey, Slot, Summary
 from gateway.store.sqlite import SqliteLedger, read_summaries
 from tests.support.envelopes import NOW, TOPICS, YEAR, Fleet, SealedMessage
@@ -169,6 +170,10 @@ class Mailroom:
         slots = await self.read(lambda tx: tx.slots(key_of(message)))
         return {slot.reader: slot for slot in slots}
 
+    async def erase(self) -> None:
+        """Erase until it is done."""
+        await erased(self.ledger)
+
     def listed(self) -> list[Summary]:
         """Return what another process sees."""
         return list(read_summaries(self.path))
@@ -181,6 +186,12 @@ class Mailroom:
         """Tell whether any of these bytes is in any file."""
         contents = list(self.files())
         return any(secret in content for secret in secrets for content in contents)
+
+
+async def erased(ledger: Ledger) -> None:
+    """Wait until a ledger has erased what was dropped."""
+    while not await ledger.erase():  # noqa: ASYNC110 - the port asks to be called again
+        await asyncio.sleep(0.05)
 
 
 def key_of(message: SealedMessage) -> MessageKey:

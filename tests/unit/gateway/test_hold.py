@@ -174,7 +174,7 @@ async def test_a_revoked_reader_is_excused_at_once_and_gets_no_copy(room: Mailro
     assert excusal.roster_version == room.fleet.version
     slot = (await room.slots(message))["hub"]
     assert (slot.state, slot.copy) == (SlotState.EXCUSED, CopyState.CLEARED)
-    await room.ledger.erase()
+    await room.erase()
     assert not room.holds_bytes(message.envelope.readers[0].wrapped_cek)
 
 
