@@ -69,16 +69,10 @@ def take_in(tx: Transaction, topic: Topic, payload: bytes, situation: Situation)
     accepted = check(unpacked, situation, tx.key_statement)
     if isinstance(accepted, Refused):
         return _refuse(accepted)
-    return known or _hold_unknown(tx, accepted, situation)
+    return known or _hold(tx, accepted, situation)
 
 
-def hold(tx: Transaction, accepted: Accepted, situation: Situation) -> Held:
-    """Commit an accepted envelope, or say what it is already."""
-    known = _known(tx, accepted.key, accepted.digest)
-    return known or _hold_unknown(tx, accepted, situation)
-
-
-def _hold_unknown(tx: Transaction, accepted: Accepted, situation: Situation) -> Held:
+def _hold(tx: Transaction, accepted: Accepted, situation: Situation) -> Held:
     partial = tx.message(accepted.key)
     if partial is not None:
         return _complete(tx, partial, accepted, situation.now)

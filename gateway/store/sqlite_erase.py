@@ -11,7 +11,6 @@ large ledger is rebuilt less often; until then `Eraser.erase` says that it has n
 import sqlite3
 import time
 
-_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _REST, _SHORT = 20, 0.02
 """A rebuild of one second is followed by so many without one; a short one by none."""
 _IN_MEMORY = 32 * 1024 * 1024
@@ -61,10 +60,6 @@ class Eraser:
         self._connection.execute("PRAGMA busy_timeout = 0")
         try:
             busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF in _BUSY:
-                return False
-            raise
         finally:
             self._connection.execute(f"PRAGMA busy_timeout = {timeout}")
         return not busy

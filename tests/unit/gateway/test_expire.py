@@ -230,6 +230,15 @@ async def test_a_tombstone_is_dropped_at_the_messages_expiry(room: Mailroom) -> 
     assert await room.read(lambda tx: tx.is_empty())
 
 
+async def test_a_message_forgotten_after_its_expiry_leaves_no_tombstone(room: Mailroom) -> None:
+    message = await _held(room, "hub")
+    room.change(now=NOW + DAY)
+    await room.sweep()
+    await room.clear_all()
+    await room.seen(message)
+    assert await room.read(lambda tx: tx.is_empty())
+
+
 async def test_an_unfinished_message_cannot_be_seen_away(room: Mailroom) -> None:
     message = await _held(room, "hub")
     await room.seen(message)
