@@ -6,8 +6,9 @@ in the gateway's own directory: from then on a bundle of another root is another
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -28,9 +29,12 @@ from gateway import admit
 from gateway.effects import NOTHING, Effects, merged
 from gateway.errors import GatewayError
 from gateway.keeper import Keeper
+from gateway.store.port import Transaction
 
 ROOT_FILE = "root.pub"
 _ROSTER_FILE, _KEYS = "roster", "keys"
+_DEVICES_AT_A_TIME = 100
+"""In one transaction: others want to write, too."""
 
 
 class BundleError(GatewayError):
@@ -158,12 +162,18 @@ class BundleWatch:
             for path in (sorted(directory.iterdir()) if directory.is_dir() else ())
             if is_name(path.name) and path.stat().st_size <= MAX_KEY_STATEMENTS * MAX_STATEMENT
         ]
-        situation = self._keeper.situation
-        taken = await self._keeper.write(
-            lambda tx: [
-                one
-                for device, data in found
-                for one in admit.take_key_list(tx, device, data, situation)
-            ]
-        )
+        taken: list[admit.KeyTaken] = []
+        for at in range(0, len(found), _DEVICES_AT_A_TIME):
+            some = found[at : at + _DEVICES_AT_A_TIME]
+            taken += await self._keeper.write(partial(self._take_some, some))
         return merged(one.effects for one in taken)
+
+    def _take_some(
+        self, lists: Sequence[tuple[str, bytes]], tx: Transaction
+    ) -> list[admit.KeyTaken]:
+        situation = self._keeper.situation
+        return [
+            one
+            for device, data in lists
+            for one in admit.take_key_list(tx, device, data, situation)
+        ]

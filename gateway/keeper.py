@@ -16,6 +16,7 @@ from device_sdk.trust import Pin, Roster
 from gateway import admit, clock
 from gateway.enrolment import admitted_name
 from gateway.errors import GatewayError, LedgerUnavailableError
+from gateway.group_commit import GroupCommit
 from gateway.situation import Limits, Situation
 from gateway.store.port import Ledger, Reading, Transaction
 
@@ -50,6 +51,7 @@ class Keeper:
         )
         self._clock = clock.Clock(now=0, monotonic=0.0)
         self._disk_fails = False
+        self._commits = GroupCommit(lambda work: self._insist(lambda: ledger.run(work)))
         self._log = structlog.get_logger("gateway.keeper")
         self.on_change: Callable[[], None] = lambda: None
 
@@ -106,7 +108,11 @@ class Keeper:
 
         Nobody PUBACKs or publishes before this returns, so nothing is promised meanwhile.
         """
-        return await self._insist(lambda: self.ledger.run(work))
+        return await self._commits.do(work)
+
+    async def stop(self) -> None:
+        """Write nothing more."""
+        await self._commits.stop()
 
     async def read(self, work: Callable[[Reading], T]) -> T:
         """`Ledger.read`, as insistent as `write`."""

@@ -51,14 +51,21 @@ class Presence:
         self._instance = os.urandom(_INSTANCE_SIZE)
         self._times: dict[tuple[str, bytes], int] = {}
         self._foreign: dict[str, bytes] = {}
+        self._took_over: list[str] = []
+        self._was_here = False
         self._changed = asyncio.Event()
         self._log = structlog.get_logger("gateway.presence")
 
     # ------------------------------------------------------------------ our own state
 
+    @property
+    def topic(self) -> str:
+        """Where our own state stands."""
+        return self._topics.state(self._name)
+
     def will(self) -> Will:
         """Return the last will: *offline*, signed now."""
-        return Will(topic=self._topics.state(self._name), payload=self._signed(OFFLINE))
+        return Will(topic=self.topic, payload=self._signed(OFFLINE))
 
     async def run(self, connection: Connection, interval: float) -> None:
         """Publish the state now, whenever it changes, and every ``interval`` seconds."""
@@ -82,8 +89,7 @@ class Presence:
         await self._publish(connection, OFFLINE)
 
     async def _publish(self, connection: Connection, status: str) -> None:
-        topic = self._topics.state(self._name)
-        await connection.publish(topic, self._signed(status), retain=True)
+        await connection.publish(self.topic, self._signed(status), retain=True)
 
     def _signed(self, status: str) -> bytes:
         situation = self._keeper.situation
@@ -120,7 +126,9 @@ class Presence:
             return True  # nobody believes it; a newer roster may
         if state.instance == self._instance:
             return True
-        if state.ledger_id != self._ledger_id:
+        if state.ledger_id == self._ledger_id:
+            self._was_here = True
+        else:
             self._foreign[state.gateway] = state.ledger_id
         known = self._times.setdefault((state.gateway, state.instance), state.time)
         if state.status != OFFLINE and state.time > known:
@@ -135,11 +143,19 @@ class Presence:
         key = roster.identity(name, unverified.kid, ROLE_GATEWAY)
         return unverified.verify(key, self._keeper.pin.aad)
 
+    def left_behind(self) -> list[str]:
+        """Return, once, the state topics of the gateways whose prefix was taken over.
+
+        A dead gateway's *online* would mislead devices; if it comes back, it will find our state.
+        """
+        topics, self._took_over = self._took_over, []
+        return [topic for topic in topics if topic != self.topic]
+
     async def await_free_prefix(self, connection: Connection, seconds: float) -> None:
         """Return when no other gateway is at work under our prefix.
 
-        Returns at once if nobody else's state stands there: after ``seconds`` of silence if one
-        does, but its time does not advance.
+        Returns at once if nobody else's state stands there, or ours as well: we were here before.
+        Otherwise after ``seconds`` in which the other's time did not advance.
 
         Raises:
             GatewayConflictError: another instance is alive.
@@ -150,7 +166,7 @@ class Presence:
         # What is retained comes before anything published later, so it is all there when this is.
         await connection.publish(marker, token)
         await self._watch(connection, token)
-        if not self._foreign:
+        if self._was_here or not self._foreign:
             return
         self._log.warning(
             "watching",
@@ -163,8 +179,8 @@ class Presence:
             async with asyncio.timeout(seconds):
                 await self._watch(connection, None)
         except TimeoutError:
-            self._log.info("prefix_taken_over", gateways=sorted(self._foreign))
-            self._foreign.clear()
+            self._log.warning("prefix_taken_over", gateways=sorted(self._foreign))
+            self._took_over = [self._topics.state(name) for name in self._foreign]
 
     async def _watch(self, connection: Connection, token: bytes | None) -> None:
         while True:

@@ -100,22 +100,27 @@ class Gateway:
         identity = load_identity(settings.data, _secret(settings.passphrase_file, "passphrase"))
         pin = pin_root(settings.data, settings.bundle)
         ledger = SqliteLedger.open(settings.data / LEDGER_FILE)
+        keeper = Keeper(ledger, pin, identity, _limits(settings), wall=self._wall)
         try:
-            keeper = Keeper(ledger, pin, identity, _limits(settings), wall=self._wall)
-            await keeper.start()
-            watch = None if settings.bundle is None else BundleWatch(settings.bundle, keeper)
-            if watch is not None:
-                await watch.take_first()
-            parts = Parts(keeper, self._topics, await keeper.read(lambda tx: tx.ledger_id()))
-            async with self._broker(keeper) as address, asyncio.TaskGroup() as tasks:
-                tasks.create_task(parts.upkeep.run(settings.tick))
-                tasks.create_task(parts.upkeep.publish_due(settings.tick))
-                tasks.create_task(parts.upkeep.erase())
-                if watch is not None:
-                    tasks.create_task(parts.follow(watch, settings.bundle_poll))
-                await self._stay_connected(parts, address)
+            await self._work(keeper)
         finally:
+            await keeper.stop()
             await ledger.close()
+
+    async def _work(self, keeper: Keeper) -> None:
+        settings = self._settings
+        await keeper.start()
+        watch = None if settings.bundle is None else BundleWatch(settings.bundle, keeper)
+        if watch is not None:
+            await watch.take_first()
+        parts = Parts(keeper, self._topics, await keeper.read(lambda tx: tx.ledger_id()))
+        async with self._broker(keeper) as address, asyncio.TaskGroup() as tasks:
+            tasks.create_task(parts.upkeep.run(settings.tick))
+            tasks.create_task(parts.upkeep.publish_due(settings.tick))
+            tasks.create_task(parts.upkeep.erase())
+            if watch is not None:
+                tasks.create_task(parts.follow(watch, settings.bundle_poll))
+            await self._stay_connected(parts, address)
 
     @contextlib.asynccontextmanager
     async def _broker(self, keeper: Keeper) -> AsyncIterator[BrokerAddress]:

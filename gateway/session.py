@@ -57,6 +57,7 @@ class Session:
             tasks.create_task(self._enquiries.run(self._connection))
             await self._connection.subscribe([*always_subscribed(self._topics), self._marker])
             tasks.create_task(self._presence.run(self._connection, state_interval))
+            self._deliverer.visit(self._presence.left_behind())
             await self._keeper.write(lambda tx: copies.make_all_due(tx, self._keeper.situation.now))
             await self.sweeper.sweep(just_subscribed=True)
             await self._end_reconcile()
@@ -71,7 +72,11 @@ class Session:
     # ------------------------------------------------------------------ gateway.intake.Sorting
 
     def on_state(self, arrival: Arrival) -> None:
-        if not self._presence.note(arrival.topic, arrival.payload) and arrival.payload:
+        if not arrival.payload or self._presence.note(arrival.topic, arrival.payload):
+            return
+        if arrival.topic == self._presence.topic:
+            self._presence.changed()  # ours may have been overwritten
+        elif arrival.retained:
             self._deliverer.visit([arrival.topic])
 
     def on_marker(self, arrival: Arrival) -> None:

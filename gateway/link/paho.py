@@ -3,6 +3,7 @@
 import asyncio
 import random
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,7 @@ RECEIVE_MAXIMUM = 1024
 _NEWEST = MQTTProtocolVersion.MQTTv5
 _CONNECT_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 30.0
+_SHORT_LIVED = 5.0
 
 
 class PahoLink:
@@ -56,15 +58,19 @@ class PahoLink:
         self._lasting = lasting
         self._tls = _tls_context(ca) if address.tls else None
         self._version = _NEWEST
+        self._connected_at = -_SHORT_LIVED
         self._log = structlog.get_logger("gateway.link")
 
     async def connect(self) -> PahoConnection:
         """Return a connection; tries again with growing pauses until there is one."""
         pause = _FIRST_PAUSE
+        if time.monotonic() - self._connected_at < _SHORT_LIVED:
+            # The last one broke at once, and so may this one: do not hammer the broker.
+            await asyncio.sleep(pause)
         while True:
             version = self._version
             try:
-                return await self._attempt()
+                connection = await self._attempt()
             except LinkError as error:
                 if version is _NEWEST and self._version is not _NEWEST:
                     continue  # at once
@@ -75,6 +81,9 @@ class PahoLink:
                     reason=str(error),
                     retry_in=retry_in,
                 )
+            else:
+                self._connected_at = time.monotonic()
+                return connection
             await asyncio.sleep(retry_in)
             pause = min(2 * pause, _LONGEST_PAUSE)
 

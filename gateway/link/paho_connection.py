@@ -26,6 +26,8 @@ _BUFFERED_BYTES = 32 * 1024 * 1024
 """...bytes that may wait for the gateway; more stay in the socket, un-PUBACKed."""
 _PACKETS_A_TURN = 32
 """Packets read before other tasks get their turn."""
+_PACKET_ROOM = 64
+"""Bytes of a PUBLISH that are neither topic nor payload, and some more."""
 _REFUSED = 0x80
 _NO_TOKEN = 0
 _GOODBYE = 0
@@ -54,6 +56,7 @@ class PahoConnection:
         self._loop = asyncio.get_running_loop()
         self._most = window
         self._window = asyncio.Semaphore(window)
+        self._largest = 2**28
         self._lost: LinkLostError | None = None
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._answers: dict[int, asyncio.Future[Sequence[ReasonCode]]] = {}
@@ -93,6 +96,8 @@ class PahoConnection:
     ) -> None:
         async with self._window:
             self._check()
+            if len(payload) + len(topic) + _PACKET_ROOM > self._largest:
+                raise BrokerRefusedError(f"the broker takes packets up to {self._largest} bytes")
             properties = _Expiry(expiry) if expiry is not None and self._mqtt5 else None
             info = self._client.publish(topic, payload, 1, retain, properties)
             codes = await self._answer(info.mid)
@@ -223,6 +228,8 @@ class PahoConnection:
             # paho ignores how many publications the broker can take at a time (MQTT 5 3.2.2.3.3).
             most = getattr(properties, "ReceiveMaximum", self._most)
             self._window = asyncio.Semaphore(min(self._most, most))
+            # A larger packet would end the connection (MQTT 5 3.2.2.3.6).
+            self._largest = getattr(properties, "MaximumPacketSize", self._largest)
             self._opened.set_result(None)
 
     def _on_disconnect(
