@@ -5,10 +5,10 @@ buffer stay in the socket, and publications wait for a place in the window.
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import struct
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,14 +16,11 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from gateway.link.buffer import Answers, Arrivals, Codes
 from gateway.link.port import Arrival, BrokerRefusedError, LinkLostError
 
 _MISC_SECONDS = 1.0
 _GOODBYE_SECONDS = 2.0
-_BUFFERED = 4096
-"""Arrivals, and..."""
-_BUFFERED_BYTES = 32 * 1024 * 1024
-"""...bytes that may wait for the gateway; more stay in the socket, un-PUBACKed."""
 _PACKETS_A_TURN = 32
 """Packets read before other tasks get their turn."""
 _PACKET_ROOM = 64
@@ -59,10 +56,8 @@ class PahoConnection:
         self._largest = 2**28
         self._lost: LinkLostError | None = None
         self._opened: asyncio.Future[None] = self._loop.create_future()
-        self._answers: dict[int, asyncio.Future[Sequence[ReasonCode]]] = {}
-        self._arrivals: deque[Arrival] = deque()
-        self._buffered_bytes = 0
-        self._arrived = asyncio.Event()
+        self._answers = Answers()
+        self._arrivals = Arrivals()
         self._reading = False
         self._reported = 0
         self._misc = self._loop.call_later(_MISC_SECONDS, self._on_misc)
@@ -107,10 +102,8 @@ class PahoConnection:
     async def batch(self, most: int = 256) -> list[Arrival]:
         while not self._arrivals:
             self._check()
-            self._arrived.clear()
-            await self._arrived.wait()
-        arrivals = [self._arrivals.popleft() for _ in range(min(most, len(self._arrivals)))]
-        self._buffered_bytes -= sum(len(arrival.payload) for arrival in arrivals)
+            await self._arrivals.wait()
+        arrivals = self._arrivals.take(most)
         self._read_again()
         return arrivals
 
@@ -122,10 +115,10 @@ class PahoConnection:
 
     async def close(self) -> None:
         if self._lost is None:
-            gone: asyncio.Future[Sequence[ReasonCode]] = self._loop.create_future()
-            self._answers[_GOODBYE] = gone
             self._client.disconnect()
-            await asyncio.wait([gone], timeout=_GOODBYE_SECONDS)
+            with contextlib.suppress(LinkLostError, TimeoutError):
+                async with asyncio.timeout(_GOODBYE_SECONDS):
+                    await self._answers.to(_GOODBYE)
         self.abort("closed by the gateway")
 
     def abort(self, reason: str) -> None:
@@ -160,7 +153,12 @@ class PahoConnection:
 
     def _read_again(self) -> None:
         sock = self._client.socket()
-        if sock is not None and self._lost is None and not self._reading and not self._full:
+        if (
+            sock is not None
+            and self._lost is None
+            and not self._reading
+            and not self._arrivals.full
+        ):
             self._reading = True
             self._loop.add_reader(sock.fileno(), self._on_readable)
             if _pending(sock):
@@ -170,10 +168,6 @@ class PahoConnection:
         if self._reading:
             self._reading = False
             self._loop.remove_reader(sock.fileno())
-
-    @property
-    def _full(self) -> bool:
-        return len(self._arrivals) >= _BUFFERED or self._buffered_bytes >= _BUFFERED_BYTES
 
     def _on_readable(self) -> None:
         sock = self._client.socket()
@@ -188,7 +182,7 @@ class PahoConnection:
         else:
             if _pending(sock):
                 self._loop.call_soon(self._on_readable)
-        if self._full and sock.fileno() >= 0:
+        if self._arrivals.full and sock.fileno() >= 0:
             self._read_no_more(sock)
 
     def _on_writable(self, _client: mqtt.Client, _userdata: Any, sock: Any) -> None:
@@ -243,13 +237,11 @@ class PahoConnection:
             return
         self._lost = LinkLostError(f"the connection to the broker is lost: {reason}")
         self._misc.cancel()
-        waiting: list[asyncio.Future[Any]] = [self._opened, *self._answers.values()]
-        for future in waiting:
-            if not future.done():
-                future.set_exception(self._lost)
-                future.exception()  # nobody may be waiting any more
-        self._answers.clear()
-        self._arrived.set()
+        if not self._opened.done():
+            self._opened.set_exception(self._lost)
+            self._opened.exception()  # nobody may be waiting any more
+        self._answers.fail(self._lost)
+        self._arrivals.wake()
 
     def _on_message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         try:
@@ -257,14 +249,12 @@ class PahoConnection:
         except UnicodeDecodeError:
             topic = ""  # a broker must not let it pass; it is nobody's topic then
         token = message.mid if message.qos else _NO_TOKEN
-        self._arrivals.append(
+        self._reported += 1
+        self._arrivals.add(
             Arrival(
                 topic=topic, payload=bytes(message.payload), retained=message.retain, token=token
             )
         )
-        self._reported += 1
-        self._buffered_bytes += len(message.payload)
-        self._arrived.set()
 
     def _on_publish(
         self, _client: mqtt.Client, _userdata: Any, mid: int, code: ReasonCode, _properties: Any
@@ -282,22 +272,15 @@ class PahoConnection:
         if self._lost is not None:
             raise LinkLostError(str(self._lost))
 
-    async def _answer(self, mid: int | None) -> Sequence[ReasonCode]:
+    async def _answer(self, packet_id: int | None) -> Codes:
         # Nothing was read since the packet was queued: all of this happens in one thread.
-        if mid is None:
+        if packet_id is None:
             raise LinkLostError("the connection to the broker is lost")
-        future: asyncio.Future[Sequence[ReasonCode]] = self._loop.create_future()
-        self._answers[mid] = future
-        try:
-            return await future
-        finally:
-            self._answers.pop(mid, None)
+        return await self._answers.to(packet_id)
 
-    def _settle(self, mid: int, codes: Sequence[ReasonCode]) -> None:
+    def _settle(self, packet_id: int, codes: Codes) -> None:
         self._reported += 1
-        future = self._answers.get(mid)
-        if future is not None and not future.done():
-            future.set_result(codes)
+        self._answers.settle(packet_id, codes)
 
 
 def _pending(sock: Any) -> bool:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from gateway.link import paho_connection
+from gateway.link import buffer, paho_connection
 from gateway.link.address import BrokerAddress, BrokerAddressError, parse_address
 from gateway.link.paho import PahoLink
 from gateway.link.paho_connection import PahoConnection
@@ -196,7 +196,7 @@ async def test_every_attempt_has_fresh_credentials(broker: Broker) -> None:
 async def test_arrivals_beyond_the_buffer_wait_in_the_socket(
     broker: Broker, connection: PahoConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paho_connection, "_BUFFERED", 10)
+    monkeypatch.setattr(buffer, "MOST", 10)
     sender = await RawClient.dial(broker.port)
     await sender.connect("thermo-1", "thermo-1", "1-omreht")
     await connection.subscribe([f"{PREFIX}/send/#"])
