@@ -110,6 +110,10 @@ def test_a_payload_of_the_greatest_length_is_padded_and_one_byte_more_is_refused
     assert unpad(pad(payload)) == payload
     with pytest.raises(TooLargeError):
         pad(payload + b"p")
+    # It would fill the same bucket, so that only the length in front tells.
+    longer = (limits.MAX_PAYLOAD + 1).to_bytes(4) + payload + b"p"
+    with pytest.raises(MalformedError):
+        unpad(longer.ljust(len(pad(payload)), b"\0"))
 
 
 def test_a_message_never_outlives_a_reader_key_that_was_renewed_in_time() -> None:

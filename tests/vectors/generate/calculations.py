@@ -131,6 +131,13 @@ def merkle_inclusion_vectors() -> list[Vector]:
         "no-path": claim(5, 7, []),
         "a-path-in-a-tree-of-one": claim(0, 1, [_leaf(0)]),
         "another-root": {**claim(5, 7, path), "root": _tree(0, 6).hex()},
+        # Dishonest roots, which the hashes alone would lead to.
+        "index-1-of-1": {**claim(0, 1, []), "index": 1},
+        "count-2-of-a-tree-of-one": {**claim(0, 1, []), "count": 2},
+        "a-path-that-a-tree-of-one-cannot-have": {
+            **claim(0, 1, [_leaf(1)]),
+            "root": hashlib.sha256(b"\x01" + _leaf(1) + _leaf(0)).hexdigest(),
+        },
     }
     # An inner node must not pass for an entry: 32 + 32 bytes hash differently as leaf and as node.
     inner = {**claim(0, 1, []), "entry": (_leaf(0) + _leaf(1)).hex(), "root": _tree(0, 2).hex()}
