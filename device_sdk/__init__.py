@@ -25,7 +25,6 @@ wire format (`device_sdk.wire`) loads nothing else.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# ruff: noqa: F401 - type checkers read these imports, `__getattr__` does them at run time.
 if TYPE_CHECKING:
     from device_sdk.device import Device
     from device_sdk.enrol import create_device, trust_root
@@ -66,61 +65,81 @@ if TYPE_CHECKING:
     from device_sdk.trust import RosterExpiredError, TrustError
     from device_sdk.wire.errors import SealgateError, WireError
 
-_HOMES = {
-    "device": ("Device",),
-    "enrol": ("create_device", "trust_root"),
-    "errors": (
-        "BrokerUnavailableError",
-        "ClosedError",
-        "ContentError",
-        "DeviceError",
-        "ExpiredError",
-        "GatewaySilentError",
-        "LifetimeError",
-        "LostError",
-        "MessageError",
-        "NoReaderKeyError",
-        "NotAdmittedError",
-        "NotFlushedError",
-        "NotHeldYetError",
-        "NotReadYetError",
-        "NotSealedError",
-        "OutcomeForgottenError",
-        "PayloadError",
-        "ReadersError",
-        "RefusedError",
-        "RootMismatchError",
-        "RosterUnknownError",
-        "SettingsError",
-        "StateFileError",
-        "UnknownMessageError",
-        "UnknownReaderError",
-    ),
-    "key_file": ("KeyFileError", "LoosePermissionsError", "PassphraseError"),
-    "keystore": ("DirectoryInUseError", "NoDeviceError"),
-    "message": ("Message",),
-    "outgoing": ("State",),
-    "reader_key": ("BrokenReaderKeyError",),
-    "sent": ("Outcome", "Sent", "SentRecord"),
-    "status": ("GatewayStatus", "ReaderKeyStatus", "Status"),
-    "trust": ("RosterExpiredError", "TrustError"),
-    "wire.errors": ("SealgateError", "WireError"),
-}
-_MODULES = {name: module for module, names in _HOMES.items() for name in names}
-
-__all__ = [  # noqa: PLE0604 - they are texts, and every one is tested to be there
-    *_MODULES
+__all__ = [
+    "BrokenReaderKeyError",
+    "BrokerUnavailableError",
+    "ClosedError",
+    "ContentError",
+    "Device",
+    "DeviceError",
+    "DirectoryInUseError",
+    "ExpiredError",
+    "GatewaySilentError",
+    "GatewayStatus",
+    "KeyFileError",
+    "LifetimeError",
+    "LoosePermissionsError",
+    "LostError",
+    "Message",
+    "MessageError",
+    "NoDeviceError",
+    "NoReaderKeyError",
+    "NotAdmittedError",
+    "NotFlushedError",
+    "NotHeldYetError",
+    "NotReadYetError",
+    "NotSealedError",
+    "Outcome",
+    "OutcomeForgottenError",
+    "PassphraseError",
+    "PayloadError",
+    "ReaderKeyStatus",
+    "ReadersError",
+    "RefusedError",
+    "RootMismatchError",
+    "RosterExpiredError",
+    "RosterUnknownError",
+    "SealgateError",
+    "Sent",
+    "SentRecord",
+    "SettingsError",
+    "State",
+    "StateFileError",
+    "Status",
+    "TrustError",
+    "UnknownMessageError",
+    "UnknownReaderError",
+    "WireError",
+    "create_device",
+    "trust_root",
 ]
+
+_HOMES = (
+    "errors",
+    "wire.errors",
+    "trust",
+    "key_file",
+    "reader_key",
+    "keystore",
+    "outgoing",
+    "message",
+    "sent",
+    "status",
+    "enrol",
+    "device",
+)
+"""Where the names are at home; those that load little are looked through first."""
 
 
 def __getattr__(name: str) -> Any:
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{module}"), name)
-    globals()[name] = value
-    return value
+    if name in __all__:
+        for home in _HOMES:
+            value = getattr(import_module(f"{__name__}.{home}"), name, None)
+            if value is not None:
+                globals()[name] = value
+                return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES})
+    return sorted({*globals(), *__all__})

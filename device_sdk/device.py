@@ -239,6 +239,7 @@ class Device:
         """Wait until the broker has confirmed every read ack. Raises NotFlushedError."""
         until = None if timeout is None else time.monotonic() + timeout
         with self._courier.changed:
+            self._courier.check_open()
             if not self._courier.wait(self._is_flushed, until):
                 raise NotFlushedError(self._parts.inbox.count_unconfirmed(), self._courier.why())
 

@@ -13,7 +13,7 @@ from device_sdk.wire.envelope import Envelope
 from device_sdk.wire.header import Header
 from device_sdk.wire.key_statement import KeyStatement, encode_key_list
 from device_sdk.wire.limits import DAY
-from device_sdk.wire.notice import Event, EventKind, Notice
+from device_sdk.wire.notice import FINISHED, Event, EventKind, Notice
 from device_sdk.wire.query import Query, Seen
 from device_sdk.wire.read_ack import ReadAck
 from device_sdk.wire.roster_head import RosterHead
@@ -159,7 +159,7 @@ class Desk:
             elif topic.kind is Kind.QUERY:
                 self._answer(cose.parse_signed(Query, carried.payload).claims)
             elif topic.kind is Kind.SEEN:
-                self.seen.append(cose.parse_signed(Seen, carried.payload).claims)
+                self._forget(cose.parse_signed(Seen, carried.payload).claims)
 
     def _announced(self, device: str, payload: bytes) -> None:
         known = self.statements.setdefault(device, [])
@@ -187,6 +187,12 @@ class Desk:
         if topic in self.hub.retained:
             self.hub.put(topic, b"", retain=True)
             self.tell(self.event(EventKind(ack.verdict), ack.message_id, ack=payload))
+
+    def _forget(self, seen: Seen) -> None:
+        self.seen.append(seen)
+        for item in seen.messages:
+            finished = self.event(EventKind.HELD, item.message_id, word=FINISHED)
+            self.events[item.message_id.hex()] = [finished]
 
     def _answer(self, query: Query) -> None:
         self.asked.append(query)

@@ -6,6 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.support.fleet import Fleet
+from tests.support.hub_fleet import HubFleet, make_devices
 from tests.support.reader import Reader
 from tests.support.sender import Sender
 
@@ -26,3 +27,15 @@ def sender(device_fleet: Fleet, tmp_path: Path) -> Sender:
 @pytest.fixture
 def reader(device_fleet: Fleet, tmp_path: Path) -> Reader:
     return Reader(device_fleet, tmp_path / "state.sqlite")
+
+
+@pytest.fixture(scope="session")
+def made_devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("devices")
+    make_devices(directory)
+    return directory
+
+
+@pytest.fixture
+def hub_fleet(made_devices: Path, tmp_path: Path) -> HubFleet:
+    return HubFleet(made_devices, tmp_path / "devices")

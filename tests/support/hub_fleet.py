@@ -1,0 +1,59 @@
+"""Real devices on a broker in memory, with a gateway that is played by hand."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+)
+
+from device_sdk import Device, create_device, trust_root
+from device_sdk.wire.join_request import verify_join_request
+from tests.support.desk import Desk
+from tests.support.hub import Hub, HubLink
+
+NAMES = ("thermo-1", "hub", "phone")
+
+
+def make_devices(directory: Path) -> None:
+    """Make devices that nobody has admitted: once, as their keys take a while."""
+    for name in NAMES:
+        create_device(directory / name, name, None, now=int(time.time()))
+
+
+class HubFleet:
+    """Copies of those devices, admitted by the owner of a `Desk`."""
+
+    def __init__(self, made: Path, directory: Path) -> None:
+        self.directory = shutil.copytree(made, directory)
+        self.hub = Hub()
+        self.desk = Desk(self.hub)
+        key = load_der_public_key(self.desk.root.spki)
+        self.root = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        for path in sorted(self.directory.iterdir()):
+            self.admit(path)
+        self.desk.publish_roster()
+        self.desk.publish_state()
+
+    def admit(self, path: Path) -> None:
+        """Take in a device as an owner and a gateway would, and pin the owner."""
+        request, _ = verify_join_request((path / "join-request").read_bytes())
+        self.desk.admit(request.name, request.identity_spki)
+        self.desk.statements[request.name] = [request.key_statement]
+        self.desk.publish_keys(request.name)
+        trust_root(path, self.root)
+
+    def open(self, name: str, link: HubLink | None = None) -> Device:
+        """Open a device on the hub."""
+        return Device.open(self.directory / name, link=link or self.hub.link(name))
+
+    @contextmanager
+    def pair(self) -> Iterator[tuple[Device, Device]]:
+        """thermo-1 and hub, both open."""
+        with self.open("thermo-1") as sender, self.open("hub") as reader:
+            yield sender, reader
