@@ -25,6 +25,7 @@ from device_sdk.link import (
 from device_sdk.routing import ACKS_AT_ONCE, Moment, Parts, Router
 from device_sdk.state_file import StateFile
 from device_sdk.wire.errors import SealgateError
+from device_sdk.wire.topics import Kind
 
 TEND_EVERY = 10.0
 """Seconds between looks at what time does: expiry, old records, reader keys."""
@@ -214,6 +215,8 @@ class Courier:
             logger.warning("a message from the broker was not believed: %s", error)
         else:
             self.publish(publishes)
+            if topic.kind is Kind.KEYS and topic.owner == self.parts.keystore.name:
+                self._tend_at = 0.0  # they may show that our own keys are those of an old backup
 
     def _send_due(self) -> None:
         if not self._connection:

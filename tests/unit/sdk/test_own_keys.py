@@ -1,0 +1,108 @@
+"""A device's own reader keys: announced, renewed and erased in time."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from device_sdk.keystore import KeyStore
+from device_sdk.own_keys import OwnKeys
+from device_sdk.wire import cose
+from device_sdk.wire.key_statement import KeyStatement
+from device_sdk.wire.limits import CLOCK_SKEW, DAY
+from device_sdk.wire.topics import Topics
+from tests.support.hub_fleet import HubFleet
+
+
+@pytest.fixture
+def keystore(hub_fleet: HubFleet) -> KeyStore:
+    return KeyStore.open(hub_fleet.directory / "hub", None)
+
+
+@pytest.fixture
+def start(keystore: KeyStore) -> int:
+    return keystore.reader_keys[0].statement.not_before
+
+
+def serials(keystore: KeyStore) -> list[int]:
+    return [own.statement.serial for own in keystore.reader_keys]
+
+
+def tend(own: OwnKeys, now: int, known_serial: int = 0) -> bool:
+    """Tend, and wait for a key if one is being made; tell whether one was."""
+    made = threading.Event()
+    own.tend(now, known_serial, made.set)
+    own.close()
+    return made.is_set()
+
+
+def test_unexpired_statements_are_announced_oldest_first(keystore: KeyStore, start: int) -> None:
+    keystore.add_reader_key(now=start + 30 * DAY)
+    own = OwnKeys(keystore, Topics())
+    announced = [
+        cose.parse_signed(KeyStatement, publish.payload).claims.serial
+        for publish in own.announcements(start)
+    ]
+    assert announced == serials(keystore)
+    assert [p.topic for p in own.announcements(start)] == ["sealgate/1/announce/hub"] * 2
+    assert len(own.announcements(start + 90 * DAY)) == 1
+
+
+def test_a_key_is_renewed_after_thirty_days_and_not_before(keystore: KeyStore, start: int) -> None:
+    own = OwnKeys(keystore, Topics())
+    assert not tend(own, start + 30 * DAY - 1)
+    assert tend(own, start + 30 * DAY)
+    assert len(serials(keystore)) == 2
+    assert not tend(own, start + 30 * DAY)
+
+
+def test_a_key_is_erased_once_nothing_valid_can_need_it(
+    keystore: KeyStore, start: int, hub_fleet: HubFleet
+) -> None:
+    keystore.add_reader_key(now=start + 80 * DAY)
+    own = OwnKeys(keystore, Topics())
+    tend(own, start + 90 * DAY + CLOCK_SKEW)
+    assert len(serials(keystore)) == 2
+    tend(own, start + 90 * DAY + CLOCK_SKEW + 1)
+    assert len(serials(keystore)) == 1
+    assert len(list((hub_fleet.directory / "hub").glob("reader-*.pem"))) == 1
+
+
+def test_a_restored_device_makes_a_key_above_the_one_that_others_know(
+    keystore: KeyStore, start: int
+) -> None:
+    own = OwnKeys(keystore, Topics())
+    assert tend(own, start, known_serial=start + 500)
+    assert serials(keystore)[-1] > start + 500
+    assert not tend(own, start, known_serial=start + 500)
+
+
+def test_a_device_announces_its_keys_at_every_connect(hub_fleet: HubFleet) -> None:
+    link = hub_fleet.hub.link("hub")
+    with hub_fleet.open("hub", link):
+        hub_fleet.hub.wait_for("sealgate/1/announce/hub")
+        link.lose()
+        link.connect()
+        first, second = hub_fleet.hub.wait_for("sealgate/1/announce/hub", 2)
+    assert first.payload == second.payload
+
+
+def test_a_device_whose_backup_was_restored_is_written_to_with_a_new_key(
+    hub_fleet: HubFleet, made_devices: Path
+) -> None:
+    del made_devices
+    with KeyStore.open(hub_fleet.directory / "hub", None) as keystore:
+        newer = keystore.add_reader_key(now=int(time.time()))
+        hub_fleet.desk.statements["hub"].append(newer.signed)
+        hub_fleet.desk.publish_keys("hub")
+    for path in (hub_fleet.directory / "hub").glob(f"reader-{newer.statement.serial}.*"):
+        path.unlink()  # the backup was made before
+    with hub_fleet.open("hub") as reader, hub_fleet.open("thermo-1") as sender:
+        # Its old statement twice (two kinds of them are known), then the one it makes now.
+        announced = hub_fleet.hub.wait_for("sealgate/1/announce/hub", 3, timeout=60)
+        latest = cose.parse_signed(KeyStatement, announced[-1].payload).claims
+        assert latest.serial > newer.statement.serial
+        sender.send("a", to=["hub"]).wait_held(10)
+        with next(reader.inbox(timeout=10)) as message:
+            assert message.payload == b"a"
