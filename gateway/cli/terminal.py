@@ -46,7 +46,7 @@ class Terminal:
             return _read_passphrase(file)
         passphrase = ""
         if self.has_person:
-            passphrase = getpass.getpass(f"Passphrase for {what} (empty: not encrypted): ")
+            passphrase = getpass.getpass(f"Passphrase for {what} (just Enter for none): ")
             if passphrase and getpass.getpass("The same again: ") != passphrase:
                 raise PassphraseFileError("the two passphrases differ")
         if not passphrase:

@@ -156,11 +156,36 @@ def test_a_passphrase_is_needed_again_and_never_warned_about(
     assert "--passphrase-file" in shell.fails(*use.split())
 
 
+MAKE = ("fleet", "init", "./fleet", "--name", "home")
+ADMIT = ("fleet", "admit", "./fleet", "./gw/join-request", "--role", "gateway")
+
+
+def test_at_a_terminal_a_passphrase_is_asked_for_and_never_shown(shell: Shell) -> None:
+    shell.ok("gateway", "init", "gw-1", "--data", "./gw")
+    code, shown = shell.talk(*MAKE, answers=["correct horse", "correct horse"])
+    assert (code, "horse" in shown, "warning" in shown) == (0, False, False)
+    code, shown = shell.talk(*ADMIT, answers=["correct horse"])
+    assert (code, "Admitted gateway gw-1" in shown) == (0, True)
+    code, shown = shell.talk(*ADMIT, answers=["wrong"])
+    assert (code, "does not open" in shown) == (1, True)
+
+
+def test_two_different_answers_make_nothing(shell: Shell) -> None:
+    code, shown = shell.talk(*MAKE, answers=["correct horse", "correct hose"])
+    assert (code, "differ" in shown) == (1, True)
+    assert not (shell.directory / "fleet").exists()
+
+
+def test_no_passphrase_at_a_terminal_is_taken_with_a_warning(shell: Shell) -> None:
+    code, shown = shell.talk(*MAKE, answers=[""])
+    assert (code, "warning" in shown) == (0, True)
+
+
 def test_a_passphrase_file_must_hold_one(shell: Shell) -> None:
-    make = ("fleet", "init", "./fleet", "--name", "home", "--passphrase-file", "secret")
-    assert "cannot read" in shell.fails(*make)
+    given = ("--passphrase-file", "secret")
+    assert "cannot read" in shell.fails(*MAKE, *given)
     (shell.directory / "secret").write_text("\n")
-    assert "empty" in shell.fails(*make)
+    assert "empty" in shell.fails(*MAKE, *given)
     assert not (shell.directory / "fleet").exists()
 
 

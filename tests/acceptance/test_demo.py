@@ -75,7 +75,7 @@ def test_a_fact_that_does_not_hold_ends_the_demo() -> None:
 def test_a_command_that_fails_ends_the_demo_with_its_reason() -> None:
     with Workshop() as shop:
         directory = shop.directory
-        with pytest.raises(DemoError, match="`sealgate fleet show ./fleet` failed: .* no fleet"):
+        with pytest.raises(DemoError, match=r"`sealgate fleet show ./fleet` failed: .* no fleet"):
             shop.run("fleet", "show", "./fleet")
     assert not directory.exists()
 

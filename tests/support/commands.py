@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,11 @@ class Shell:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        # Neither somebody's own settings, nor help with flushing that a user would not have.
         self.environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("SEALGATE_")
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("SEALGATE_") and name != "PYTHONUNBUFFERED"
         }
 
     def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
@@ -59,6 +63,33 @@ class Shell:
         finally:
             process.kill()
         return Done(code=process.returncode, out=out, err=err)
+
+    def talk(self, *arguments: str, answers: Sequence[str]) -> tuple[int, str]:
+        """Run ``sealgate`` at a terminal of its own, and give an answer to each question.
+
+        Returns the exit code and all that the terminal showed.
+        """
+        at_a_terminal = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"
+        command = [sys.executable, "-m", "gateway.cli", *arguments]
+        with subprocess.Popen(
+            [sys.executable, "-c", at_a_terminal, *command],
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            shown = b""
+            for answer in answers:
+                # An answer given before its question would be thrown away.
+                while not shown.endswith(b": "):
+                    shown += process.stdout.read(1) or b"(ended) : "
+                process.stdin.write(answer.encode() + b"\n")
+                shown += process.stdout.read(1)
+            shown += process.stdout.read()
+        return process.returncode, shown.decode()
 
     def ok(self, *arguments: str, text: str = "") -> Done:
         """Run ``sealgate``, which must succeed."""
