@@ -5,12 +5,15 @@ messages in its memory) outlives it: what is to be sent again, the outbox knows 
 id is the device's name and the session is clean; nothing depends on what a broker remembers.
 """
 
+import contextlib
 import logging
 import random
 import ssl
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -31,6 +34,8 @@ from device_sdk.pace import Backoff
 
 KEEPALIVE = 30
 CONNECT_TIMEOUT = 10.0
+GOODBYE = 1.0
+"""Seconds for the broker to confirm the last messages when the link is closed."""
 RECONNECT = Backoff(first=0.5, most=60.0)
 _LOOP_SECONDS = 1.0
 _FAILED = 0x80
@@ -47,6 +52,8 @@ class _Live:
 
     number: int
     client: paho.Client
+    pending: deque[paho.MQTTMessageInfo] = field(default_factory=deque)
+    """What was published, from the oldest on that the broker has not confirmed."""
 
 
 class MqttLink:
@@ -86,7 +93,11 @@ class MqttLink:
         live = self._live
         if live is None:
             return None
-        return live.client.publish(topic, payload, qos=1).mid
+        info = live.client.publish(topic, payload, qos=1)
+        live.pending.append(info)
+        while live.pending and live.pending[0].is_published():
+            live.pending.popleft()
+        return info.mid
 
     def subscribe(self, filters: Sequence[str]) -> int | None:
         """Subscribe with QoS 1; None if offline."""
@@ -103,10 +114,17 @@ class MqttLink:
             live.client.unsubscribe(list(filters))
 
     def close(self) -> None:
-        """Send DISCONNECT after what was published, and end the thread."""
+        """Disconnect, after a moment for the broker to confirm what was published.
+
+        A socket that is closed while confirmations are coming in may take what it sent back.
+        """
         self._closing.set()
         live = self._live
         if live is not None:
+            until = time.monotonic() + GOODBYE
+            for info in list(live.pending):
+                with contextlib.suppress(RuntimeError, ValueError):  # it never left
+                    info.wait_for_publish(max(until - time.monotonic(), 0.0))
             live.client.disconnect()
         if self._thread.is_alive():
             self._thread.join()
