@@ -4,6 +4,7 @@ Modules of commands import what they need when they are called, so that ``sealga
 and no command loads another's half of the project.
 """
 
+import io
 import os
 import sys
 from importlib import metadata
@@ -89,6 +90,9 @@ def root(
 
 def main() -> None:
     """Run one command. An error is one line on stderr; SEALGATE_DEBUG=1 shows its origin."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what cannot be shown here is shown as \u2713
+            stream.reconfigure(errors="backslashreplace")
     command = typer.main.get_command(app)
     try:
         sys.exit(command.main(prog_name="sealgate", standalone_mode=False))

@@ -75,7 +75,7 @@ class Terminal:
 
     def json(self, record: Mapping[str, Any]) -> None:
         """Print one JSON object on one line."""
-        print(json.dumps(record, ensure_ascii=False), flush=True)
+        print(json.dumps(record), flush=True)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table; in a pipe its lines are as long as they need to be."""

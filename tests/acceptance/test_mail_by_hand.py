@@ -190,6 +190,15 @@ def test_a_device_admitted_while_the_gateway_runs_takes_part_at_once(home: Home)
     assert [message["text"] for message in home.read("late-1")] == ["welcome"]
 
 
+def test_a_text_that_the_locale_cannot_show_is_still_read(home: Home) -> None:
+    home.environment["PYTHONIOENCODING"] = "ascii"
+    home.send("21 °C", "hub")
+    home.send("22 °C", "hub")
+    arguments = ("device", "read", "--dir", "./hub", "--count", "1")
+    assert home.ok(*arguments).out == "21 \\xb0C\n"
+    assert home.ok(*arguments, "--json").json["text"] == "22 °C"
+
+
 def test_a_terminal_is_not_controlled_by_what_a_message_says(home: Home) -> None:
     home.send("\x1b[2Jgone", "hub")
     seen, terminal = os.openpty()
