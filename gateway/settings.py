@@ -19,7 +19,7 @@ from device_sdk.wire.limits import MAX_LIFETIME, MAX_PAYLOAD, MAX_READERS
 from device_sdk.wire.topics import DEFAULT_PREFIX
 from gateway.access import check_prefix
 from gateway.errors import GatewayError
-from gateway.link.address import BrokerAddress, parse_address
+from gateway.link.address import BrokerAddress, BrokerAddressError, parse_address
 
 SETTINGS_FILE = "gateway.toml"
 _PREFIX = "SEALGATE_"
@@ -31,7 +31,10 @@ class SettingsError(GatewayError):
 
 
 def _check_url(url: str) -> str:
-    parse_address(url)
+    try:
+        parse_address(url)
+    except BrokerAddressError as error:
+        raise ValueError(str(error)) from None
     return url
 
 
