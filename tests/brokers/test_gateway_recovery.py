@@ -146,6 +146,30 @@ async def test_a_gateway_without_a_ledger_adopts_the_copies_that_stand_at_the_br
             assert await bench.retained(INBOX) == {}
 
 
+async def test_more_waiting_read_acks_than_the_broker_sends_unpubacked_do_not_block_adoption(
+    tmp_path: Path, mosquitto: str
+) -> None:
+    limits = "max_inflight_messages 20\n"  # Mosquitto's default
+    with Mosquitto(tmp_path, program=mosquitto, extra=limits) as broker:
+        bench = GatewayBench(tmp_path, broker)
+        messages = [bench.fleet.seal("thermo-1", ["hub"]) for _ in range(40)]
+        async with bench.running():
+            thermo = await bench.device("thermo-1")
+            for message in messages:
+                await thermo.send(message)
+            for message in messages:
+                await thermo.told(EventKind.HELD, message)
+        hub = await bench.device("hub")
+        for message in messages:
+            await hub.read(message)
+        for path in bench.data.glob(f"{LEDGER_FILE}*"):
+            path.unlink()
+        async with bench.running(watch=0):
+            for message in messages:
+                await hub.cleared(message)
+            assert await bench.retained(INBOX) == {}
+
+
 async def test_a_partial_message_is_completed_by_its_envelope(
     tmp_path: Path, mosquitto: str
 ) -> None:
