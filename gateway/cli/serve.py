@@ -5,13 +5,9 @@ from typing import Annotated
 
 import typer
 
-from device_sdk.wire.errors import SealgateError
+from gateway.cli.terminal import NotInstalledError
 
 EXAMPLE = "Example: sealgate serve --data ./gateway-data --bundle ./fleet/public"
-
-
-class NotInstalledError(SealgateError):
-    """A part of the project that was not installed."""
 
 
 def serve(

@@ -28,6 +28,10 @@ class PassphraseFileError(SealgateError):
     """A passphrase that was not given as it should be."""
 
 
+class NotInstalledError(SealgateError):
+    """A part of the project that a command needs and that was not installed."""
+
+
 class Terminal:
     """Whoever is at the other end of stdin, stdout and stderr: a person or a script."""
 

@@ -2,13 +2,9 @@
 
 import time
 
-from device_sdk.wire.errors import SealgateError
+from gateway.cli.terminal import NotInstalledError
 
 EXAMPLE = "Example: sealgate demo"
-
-
-class NotInstalledError(SealgateError):
-    """A part of the project that was not installed."""
 
 
 def demo() -> None:
