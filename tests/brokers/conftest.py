@@ -12,10 +12,8 @@ from tests.brokers.gateway_bench import GatewayBench
 from tests.brokers.mosquitto import Mosquitto
 
 
-class TestBroker(Protocol):
+class AnyBroker(Protocol):
     """A broker that a test may stop and start again on the same port."""
-
-    __test__ = False
 
     @property
     def port(self) -> int: ...
