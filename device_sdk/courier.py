@@ -29,6 +29,8 @@ from device_sdk.wire.topics import Kind
 
 TEND_EVERY = 10.0
 """Seconds between looks at what time does: expiry, old records, reader keys."""
+SWEEP_EVERY = 60.0
+"""Seconds until bytes that were deleted are gone from the write-ahead log as well."""
 _FILTERS_AT_ONCE = 200
 
 logger = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ class Courier:
         self._filters: set[str] = set()
         self._notice_ticket: int | None = None
         self._acks: dict[int, Key] = {}
-        self._tend_at = 0.0
+        self._tend_at = self._sweep_at = 0.0
         self._is_closed = False
 
     # From the application's threads.
@@ -253,15 +255,15 @@ class Courier:
         heard = parts.gateways.latest()
         parts.time.advance(moment.now, heard.time if heard else None)
         trusted = parts.time.now
-        swept = parts.outbox.expire(trusted)
+        parts.outbox.expire(trusted)
         parts.outbox.forget(trusted)
         if parts.inbox.has_expired(trusted):
             # What is forgotten is refused from now on, also after a restart (PROTOCOL 13.7).
             parts.time.save()
             parts.inbox.forget(trusted)
-            swept = True
-        if swept:
+        if moment.tick >= self._sweep_at:
             self._state.sweep()
+            self._sweep_at = moment.tick + SWEEP_EVERY
         roster = parts.rosters.roster
         known = parts.reader_keys.highest_serial(parts.keystore.name, roster) if roster else 0
         parts.own_keys.tend(trusted, known, self._key_made)

@@ -73,6 +73,7 @@ class Inbox:
             return []
         if not data:
             self.replay.cleared(key)
+            self.wanted.arrived(key)
             return []
         if key in self._waiting or key in self._in_hands:
             return []
@@ -179,6 +180,11 @@ class Inbox:
         self._in_hands.discard(parcel.key)
         self._waiting[parcel.key] = parcel
         self._waiting_bytes += len(parcel.data)
+
+    def is_handled(self, key: Key) -> bool:
+        """Tell whether a message has been answered."""
+        known = self._store.get(key)
+        return known is not None and known.state == HANDLED
 
     def handled(self, parcel: Parcel, opened: Opened, now: int) -> Publish:
         """The application is done with a message: sign, store and return its read ack."""

@@ -127,8 +127,9 @@ class MqttLink:
                 with contextlib.suppress(RuntimeError, ValueError):  # it never left
                     info.wait_for_publish(max(until - time.monotonic(), 0.0))
             live.client.disconnect()
+        # A try to connect that has begun ends by itself, and disconnects at once.
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(2 * GOODBYE)
 
     # The thread.
 

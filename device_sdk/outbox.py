@@ -208,6 +208,8 @@ class Outbox:
     def _moved(self, before: Outgoing, after: Outgoing) -> None:
         if after.noted is Noted.OWED:
             self._to_note[after.message_id] = after.digest
+        else:
+            self._asked.pop(after.message_id, None)
         if after.state is not State.WAITING:
             self._waiting.pop(after.message_id, None)
         if after.state is before.state:
@@ -221,14 +223,13 @@ class Outbox:
 
     # What time does. ``trusted`` is the trusted time in Unix seconds.
 
-    def expire(self, trusted: int) -> bool:
-        """Close what is overdue; tell whether there was anything."""
+    def expire(self, trusted: int) -> None:
+        """Close what is overdue."""
         overdue = self._store.overdue(trusted)
         pairs = [(message, message.close(State.EXPIRED, trusted)) for message in overdue]
         self._store.update(pairs)
         for old, new in pairs:
             self._moved(old, new)
-        return bool(pairs)
 
     def forget(self, trusted: int) -> None:
         """Drop records that nobody will ask for any more."""

@@ -86,7 +86,8 @@ class Reading:
 
     def _open(self, parcel: Parcel) -> Opened | None:
         """Open a copy; None if it does not open, which its sender then hears."""
-        key = self._parts.keystore.reader_key(parcel.checked.reader_kid)
+        with self._courier.changed:
+            key = self._parts.keystore.reader_key(parcel.checked.reader_kid)
         if key is None:
             self._unreadable(parcel, KEY_GONE)
             return None
@@ -113,13 +114,15 @@ class Reading:
 
     def _done(self, parcel: Parcel, opened: Opened) -> Callable[[bool], None]:
         def done(succeeded: bool) -> None:
+            inbox = self._parts.inbox
             with self._courier.changed:
                 if not succeeded:
-                    self._parts.inbox.let_go(parcel.key)
+                    inbox.let_go(parcel.key)
                     return
                 self._courier.check_open()
-                ack = self._parts.inbox.handled(parcel, opened, self._courier.moment().now)
-                self._courier.publish([ack])
+                if not inbox.is_handled(parcel.key):  # its block may have been entered twice
+                    ack = inbox.handled(parcel, opened, self._courier.moment().now)
+                    self._courier.publish([ack])
 
         return done
 

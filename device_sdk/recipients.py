@@ -8,8 +8,8 @@ from device_sdk.seal import WrapTarget
 from device_sdk.sending import Draft, choose_targets
 from device_sdk.trust import RosterExpiredError
 
-KEYS_GRACE = 1.0
-"""Seconds to wait for newer keys than the known ones, the first time after connecting."""
+GRACE = 1.0
+"""Seconds to wait for a newer roster and newer keys than the known ones, once per connection."""
 ROSTER_GRACE = 5.0
 """Seconds to wait for a roster that lists everybody: an owner who has just admitted a device writes
 to it at once, and the gateway looks for new rosters only every few seconds."""
@@ -29,10 +29,9 @@ def find_targets(courier: Courier, message: Draft, timeout: float) -> list[WrapT
     courier.check_open()
     router.watch_keys(message.readers)
     courier.pump()
-    courier.wait(
-        lambda: not courier.is_ready or router.fresh_keys.issuperset(message.readers),
-        min(until, start + KEYS_GRACE),
-    )
+    courier.wait(lambda: _is_fresh(courier, message), min(until, start + GRACE))
+    router.fresh_keys.update(message.readers)
+    router.is_roster_awaited = True
     while True:
         try:
             return _choose(courier, message)
@@ -48,6 +47,15 @@ def find_targets(courier: Courier, message: Draft, timeout: float) -> list[WrapT
                 raise
         courier.changed.wait(remaining)
         courier.check_open()
+
+
+def _is_fresh(courier: Courier, message: Draft) -> bool:
+    """Tell whether what is known is as new as it gets for now."""
+    router = courier.router
+    if courier.has_failed:
+        return True
+    is_roster_fresh = router.is_roster_fresh or router.is_roster_awaited
+    return is_roster_fresh and router.fresh_keys.issuperset(message.readers)
 
 
 def _choose(courier: Courier, message: Draft) -> list[WrapTarget]:

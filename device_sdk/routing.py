@@ -68,7 +68,9 @@ class Router:
         self._ask = Pace()
         self._stale: list[str] = []
         self.fresh_keys: set[str] = set()
-        """Devices whose key list has come through this connection."""
+        """Devices whose key list has come through this connection, or was waited for in vain."""
+        self.is_roster_awaited = False
+        """Whether somebody has waited for the roster since this connection was made."""
         self._has_head = False
         if parts.rosters.roster is not None:
             parts.gateways.use(parts.rosters.roster)
@@ -126,7 +128,7 @@ class Router:
     def connected(self) -> None:
         """There is a new connection: nothing is fresh any more."""
         self.fresh_keys.clear()
-        self._has_head = False
+        self._has_head = self.is_roster_awaited = False
         self._stale = []
 
     def subscribed(self, moment: Moment) -> list[Publish]:

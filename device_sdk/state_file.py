@@ -30,6 +30,7 @@ class StateFile:
     def __init__(self, path: Path) -> None:
         """Open or make the file. Raises StateFileError, LoosePermissionsError."""
         self._path = path
+        self._swept = -1
         with self._translated():
             # SQLite gives its -wal and -shm files the mode of the file itself.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -111,8 +112,10 @@ class StateFile:
         )
 
     def sweep(self) -> None:
-        """Empty the write-ahead log, where deleted bytes would otherwise linger."""
-        self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Empty the write-ahead log, where deleted bytes linger, if anything was written."""
+        if self._db.total_changes != self._swept:
+            self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._swept = self._db.total_changes
 
     def close(self) -> None:
         """Close the file; its write-ahead log is folded in and removed."""

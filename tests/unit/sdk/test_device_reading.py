@@ -142,6 +142,17 @@ def test_leaving_the_block_sends_the_read_ack_and_clears_the_copy(hub_fleet: Hub
         device.flush()
 
 
+def test_a_block_that_is_entered_twice_acks_once(hub_fleet: HubFleet) -> None:
+    send(hub_fleet, b"1")
+    with hub_fleet.open("hub") as device:
+        message = next(device.inbox(timeout=10))
+        for _ in range(2):
+            with message:
+                pass
+        device.waiting()
+    assert len(hub_fleet.hub.wait_for(ACKS)) == 1
+
+
 def test_a_message_that_was_never_used_as_a_context_manager_is_not_acked_and_comes_again(
     hub_fleet: HubFleet,
 ) -> None:
