@@ -5,15 +5,17 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
+from paho.mqtt.enums import MQTTProtocolVersion
 
 from device_sdk.wire.errors import SealgateError
 from device_sdk.wire.notice import EventKind
 from device_sdk.wire.topics import Kind
 from gateway.bundle import BundleError
 from gateway.enrolment import NotAdmittedError
+from gateway.link.paho import PahoLink
 from gateway.presence import GatewayConflictError
 from gateway.service import LEDGER_FILE, list_messages
 from gateway.store.port import Transaction
@@ -147,8 +149,15 @@ async def test_a_gateway_without_a_ledger_adopts_the_copies_that_stand_at_the_br
 
 
 async def test_more_waiting_read_acks_than_the_broker_sends_unpubacked_do_not_block_adoption(
-    tmp_path: Path, mosquitto: str
+    tmp_path: Path, mosquitto: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    made = PahoLink.__init__
+
+    def without_mqtt5(self: PahoLink, *args: Any, **options: Any) -> None:
+        made(self, *args, **options)
+        self._version = MQTTProtocolVersion.MQTTv311  # in MQTT 5 we say how much we can take
+
+    monkeypatch.setattr(PahoLink, "__init__", without_mqtt5)
     limits = "max_inflight_messages 20\n"  # Mosquitto's default
     with Mosquitto(tmp_path, program=mosquitto, extra=limits) as broker:
         bench = GatewayBench(tmp_path, broker)

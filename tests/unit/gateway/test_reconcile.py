@@ -1,0 +1,199 @@
+"""Sweeps: everything retained is met, judged, and put right."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from device_sdk.wire.key_statement import encode_key_list
+from device_sdk.wire.roster_page import page_hash
+from gateway import reconcile
+from gateway.decide import Decision, decide
+from gateway.link.port import Arrival
+from gateway.parts import Parts
+from gateway.reconcile import Sweeper
+from tests.support.broker_double import BrokerDouble
+from tests.support.envelopes import NOW, TOPICS, Fleet, SealedMessage
+from tests.unit.gateway.edges import Clocks, open_parts
+
+MARKER = TOPICS.notice("gw-1")
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
+
+
+@pytest.fixture
+async def parts(fleet: Fleet, tmp_path: Path, clocks: Clocks) -> AsyncIterator[Parts]:
+    async with open_parts(fleet, tmp_path, clocks) as parts:
+        yield parts
+
+
+class Broker(BrokerDouble):
+    """Replays what is retained to the sweeper, and its marker last unless told to drop it."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__()
+        self._parts = parts
+        self.sweeper = Sweeper(self, parts.keeper, TOPICS, parts.deliverer, MARKER)
+        self.markers_dropped = 0
+
+    async def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, expiry: int | None = None
+    ) -> None:
+        await super().publish(topic, payload, retain=retain, expiry=expiry)
+        if topic != MARKER:
+            return
+        if self.markers_dropped:
+            self.markers_dropped -= 1
+            return
+        for arrival in [
+            Arrival(topic=one, payload=data, retained=True)
+            for one, data in self.retained.items()
+            if data
+        ]:
+            await self._replay(arrival)
+        self.sweeper.note_marker(payload)
+
+    async def _replay(self, arrival: Arrival) -> None:
+        keeper = self._parts.keeper
+        decision: Decision = await keeper.write(
+            lambda tx: decide(tx, arrival, TOPICS, keeper.situation)
+        )
+        self.sweeper.note_retained(arrival, decision)
+        self._parts.carry_out(decision.effects)
+        self._parts.deliverer.visit(decision.visit)
+
+
+@pytest.fixture
+async def broker(parts: Parts) -> AsyncIterator[Broker]:
+    broker = Broker(parts)
+    running = asyncio.ensure_future(parts.deliverer.run(broker))
+    yield broker
+    running.cancel()
+    await asyncio.wait([running])
+
+
+def inbox(message: SealedMessage, reader: str) -> str:
+    return TOPICS.inbox(reader, message.sender, message.message_id)
+
+
+async def settled(parts: Parts) -> None:
+    """Wait for every visit asked for so far."""
+    await parts.deliverer.visit([TOPICS.query("hub")]).wait()
+    await parts.deliverer.visit([TOPICS.query("hub")]).wait()
+
+
+async def test_an_empty_broker_gets_roster_pages_keys_and_the_head_after_its_pages(
+    parts: Parts, broker: Broker
+) -> None:
+    await broker.sweeper.sweep()
+    await settled(parts)
+    topics = [topic for topic, _ in broker.published if topic != MARKER]
+    roster = parts.keeper.roster
+    pages = [TOPICS.roster_page(digest) for digest in roster.head.head.page_hashes]
+    assert {*pages, TOPICS.roster(), *map(TOPICS.keys, ("thermo", "hub"))} <= set(topics)
+    assert topics.index(pages[0]) < topics.index(TOPICS.roster())
+    assert broker.retained[TOPICS.roster()] == roster.head.data
+
+
+async def test_what_is_right_is_not_published_again(parts: Parts, broker: Broker) -> None:
+    await broker.sweeper.sweep()
+    await settled(parts)
+    broker.published.clear()
+    await broker.sweeper.sweep()
+    await settled(parts)
+    assert {topic for topic, _ in broker.published} == {MARKER, TOPICS.query("hub")}
+
+
+async def test_a_marker_that_the_broker_dropped_is_sent_again(
+    parts: Parts, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "_MARKER_SECONDS", 0.01)
+    broker.markers_dropped = 3
+    await broker.sweeper.sweep(just_subscribed=True)
+    assert [topic for topic, _ in broker.published].count(MARKER) >= 4
+    assert set(broker.subscribed) == {MARKER}
+
+
+async def test_wrong_and_stale_trust_is_put_right(
+    fleet: Fleet, parts: Parts, broker: Broker
+) -> None:
+    fleet.admit("stranger")
+    other, pages = Fleet().signed_roster()
+    broker.retained = {
+        TOPICS.roster(): other,
+        TOPICS.roster_page(bytes(32)): pages[0],
+        TOPICS.keys("hub"): b"nonsense",
+        TOPICS.keys("nobody"): b"nonsense",
+    }
+    await broker.sweeper.sweep()
+    await settled(parts)
+    assert broker.retained[TOPICS.roster()] == parts.keeper.roster.head.data
+    assert broker.retained[TOPICS.roster_page(bytes(32))] == b""
+    assert fleet.members["hub"].statement in broker.retained[TOPICS.keys("hub")]
+    assert broker.retained[TOPICS.keys("nobody")] == b""
+
+
+async def test_keys_of_a_device_that_only_a_newer_roster_lists_are_left(
+    fleet: Fleet, parts: Parts, broker: Broker
+) -> None:
+    late = encode_key_list([fleet.admit("late").statement])
+    broker.retained = {TOPICS.keys("late"): late}
+    await broker.sweeper.sweep()
+    await settled(parts)
+    assert broker.retained[TOPICS.keys("late")] == late
+
+
+async def test_a_newer_roster_of_our_owner_at_the_broker_is_not_rolled_back(
+    fleet: Fleet, parts: Parts, broker: Broker
+) -> None:
+    fleet.admit("late")
+    head, pages = fleet.signed_roster()
+    newer = {TOPICS.roster(): head, TOPICS.roster_page(page_hash(pages[0])): pages[0]}
+    broker.retained = dict(newer)
+    await broker.sweeper.sweep()
+    await settled(parts)
+    assert {topic: broker.retained[topic] for topic in newer} == newer
+
+
+async def test_a_copy_that_nobody_can_judge_is_cleared_at_its_expiry(
+    fleet: Fleet, parts: Parts, broker: Broker, clocks: Clocks
+) -> None:
+    fleet.admit("late")
+    message = fleet.seal("late", ["hub"], expires=NOW + 3600)
+    copy = message.copy("hub").encode()
+    broker.retained = {inbox(message, "hub"): copy}
+    await broker.sweeper.sweep()
+    broker.sweeper.clear_overdue()
+    await settled(parts)
+    assert broker.retained[inbox(message, "hub")] == copy
+    clocks.now += 3601
+    clocks.uptime += 3601
+    await parts.keeper.tick()
+    broker.sweeper.clear_overdue()
+    await settled(parts)
+    assert broker.retained[inbox(message, "hub")] == b""
+
+
+async def test_where_much_stands_each_readers_share_is_asked_for(
+    fleet: Fleet, parts: Parts, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "PLENTY", 3)
+    asked: list[str] = []
+    subscribe = broker.subscribe
+
+    async def note(filters: list[str]) -> None:
+        asked.extend(filters)
+        await subscribe(filters)
+
+    monkeypatch.setattr(broker, "subscribe", note)
+    for _ in range(4):
+        message = fleet.seal("thermo", ["hub"])
+        broker.retained[inbox(message, "hub")] = message.copy("hub").encode()
+    await broker.sweeper.sweep(just_subscribed=True)
+    assert f"{TOPICS.prefix}/inbox/hub/#" in asked
+    assert f"{TOPICS.prefix}/inbox/hub/thermo/#" in asked
+    assert set(broker.subscribed) == {MARKER}  # copies live are nothing to us
