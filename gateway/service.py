@@ -235,7 +235,8 @@ def _leaves(error: BaseException) -> list[BaseException]:
 
 def _reason(error: Exception) -> SealgateError:
     """Return the one line to end with; a lost connection is never the reason, only company."""
-    leaves = [leaf for leaf in _leaves(error) if not isinstance(leaf, LinkLostError)]
+    every = _leaves(error)
+    leaves = [leaf for leaf in every if not isinstance(leaf, LinkLostError)] or every
     for leaf in leaves:
         if not isinstance(leaf, SealgateError | BrokerNotStartedError):
             structlog.get_logger("gateway.service").error("internal_error", exc_info=leaf)
