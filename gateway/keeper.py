@@ -22,6 +22,10 @@ from gateway.store.port import Ledger, Reading, Transaction
 
 T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+_CLOCK_HINT = (
+    "the clock is more than a week ahead: nothing is taken in or expires; set it, or, if it is "
+    "right, start once with SEALGATE_CONFIRM_CLOCK=1"
+)
 
 
 class NoRosterError(GatewayError):
@@ -55,11 +59,19 @@ class Keeper:
         self._log = structlog.get_logger("gateway.keeper")
         self.on_change: Callable[[], None] = lambda: None
 
-    async def start(self) -> None:
-        """Take clock and roster from the ledger. Raises TrustError, WireError, LedgerError."""
+    async def start(self, *, confirm_clock: bool = False) -> None:
+        """Take clock and roster from the ledger.
+
+        With ``confirm_clock`` the operator has said that the machine's clock is right.
+
+        Raises TrustError, WireError, LedgerError.
+        """
+        begin = clock.confirm if confirm_clock else clock.start
         self._clock = await self.ledger.run(
-            lambda tx: clock.start(tx, wall=self.wall, monotonic=self._monotonic())
+            lambda tx: begin(tx, wall=self.wall, monotonic=self._monotonic())
         )
+        if self._clock.paused:
+            self._log.error("clock_leapt", hint=_CLOCK_HINT)
         roster = await self.ledger.read(lambda tx: admit.stored_roster(tx, self.pin))
         self._renew(roster=roster)
 
@@ -93,7 +105,7 @@ class Keeper:
         )
         self._renew()
         if self._clock.paused and not paused:
-            self._log.error("clock_leapt", hint="admission and expiry pause: check the date")
+            self._log.error("clock_leapt", hint=_CLOCK_HINT)
 
     def take_roster(self, roster: Roster) -> None:
         """Act on a newer roster, which the ledger has already."""

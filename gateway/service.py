@@ -109,7 +109,7 @@ class Gateway:
 
     async def _work(self, keeper: Keeper) -> None:
         settings = self._settings
-        await keeper.start()
+        await keeper.start(confirm_clock=settings.confirm_clock)
         watch = None if settings.bundle is None else BundleWatch(settings.bundle, keeper)
         if watch is not None:
             await watch.take_first()

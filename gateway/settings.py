@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     bundle_poll: Seconds = 1.0
     """Between two looks at the bundle's files."""
 
+    confirm_clock: bool = False
+    """Believe the machine's clock at this start, though it is more than a week ahead."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
 
