@@ -44,6 +44,13 @@ def serve(
         Path | None,
         typer.Option(metavar="FILE", help="File with the passphrase of the gateway's key."),
     ] = None,
+    confirm_clock: Annotated[
+        bool,
+        typer.Option(
+            "--confirm-clock",
+            help="Believe this machine's clock, though it is more than a week ahead of the ledger.",
+        ),
+    ] = False,
     log_level: Annotated[
         str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")
     ] = None,
@@ -54,8 +61,8 @@ def serve(
     """Run a gateway, beside your broker or with one of its own.
 
     It prints "ready URL" once it serves, and logs to stderr, without any content, until Ctrl-C or
-    SIGTERM ends it. Every option can also
-    be set by SEALGATE_DATA and so on, or in gateway.toml in the gateway's directory.
+    SIGTERM ends it. Every option can also be set by SEALGATE_DATA and so on, or in gateway.toml in
+    the gateway's directory.
     """
     try:
         from gateway.service import run
@@ -74,6 +81,7 @@ def serve(
         ca=ca,
         prefix=prefix,
         passphrase_file=passphrase_file,
+        confirm_clock=confirm_clock or None,
         log_level=log_level,
         log_format=log_format,
     )
