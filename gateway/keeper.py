@@ -24,7 +24,7 @@ T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 _CLOCK_HINT = (
     "the clock is more than a week ahead: nothing is taken in or expires; set it, or, if it is "
-    "right, start once with SEALGATE_CONFIRM_CLOCK=1"
+    "right, start once with --confirm-clock"
 )
 
 
