@@ -54,12 +54,11 @@ class Outbox:
         self._to_note = dict(store.unnoted())
         self._asked: dict[bytes, int] = {}
 
-    def add(self, sealed: Sealed) -> Outgoing:
+    def add(self, sealed: Sealed) -> None:
         """Store a sealed message; once this returns it survives a crash."""
         message = Outgoing.of(sealed)
         self._store.add(message, sealed.envelope, sealed.header.sequence)
         self._waiting[message.message_id] = _Way()
-        return message
 
     def get(self, message_id: bytes) -> Outgoing | None:
         """Return one message as it stands."""

@@ -78,10 +78,10 @@ class StateFile:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
-        """Run one statement; return how many rows it wrote. Raises StateFileError."""
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Run one statement. Raises StateFileError."""
         with self._translated():
-            return self._db.execute(sql, values).rowcount
+            self._db.execute(sql, values)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each row, within a transaction. Raises StateFileError."""

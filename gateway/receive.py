@@ -71,14 +71,6 @@ class _RefusedError(GatewayError):
         self.reason = reason
 
 
-def receive_envelope(
-    topic: Topic, payload: bytes, situation: Situation, find_key: KeyLookup
-) -> Accepted | Refused:
-    """Decide whether an envelope may be held; the first check that fails is the reason."""
-    unpacked = unpack(topic, payload, situation)
-    return unpacked if isinstance(unpacked, Refused) else check(unpacked, situation, find_key)
-
-
 def unpack(topic: Topic, payload: bytes, situation: Situation) -> Unpacked | Refused:
     """Decode an envelope and compare it with its topic."""
     key = MessageKey(topic.owner, topic.message_id)
@@ -96,7 +88,7 @@ def unpack(topic: Topic, payload: bytes, situation: Situation) -> Unpacked | Ref
 
 
 def check(unpacked: Unpacked, situation: Situation, find_key: KeyLookup) -> Accepted | Refused:
-    """Check all that follows decoding, in the order of PROTOCOL 13.1."""
+    """Check all that follows decoding, in the order of PROTOCOL 13.1: the first failure counts."""
     try:
         return _check(unpacked, situation, find_key)
     except _RefusedError as refusal:

@@ -26,10 +26,8 @@ from gateway.login import Doorkeeper, operator_password, own_credentials
 from gateway.parts import Parts
 from gateway.settings import Settings, SettingsError
 from gateway.situation import Limits
-from gateway.store.records import Summary
-from gateway.store.sqlite import SqliteLedger, read_summaries
+from gateway.store.sqlite import LEDGER_FILE, SqliteLedger
 
-LEDGER_FILE = "ledger.sqlite"
 _GOODBYE_SECONDS = 3.0
 
 
@@ -56,15 +54,6 @@ async def serve(settings: Settings) -> None:
 def run(settings: Settings) -> None:
     """`serve` in an event loop of its own. Raises SealgateError."""
     asyncio.run(serve(settings))
-
-
-def list_messages(data: Path) -> list[Summary]:
-    """Return what the ledger holds, without content; also while a gateway runs.
-
-    Raises:
-        LedgerError: there is no readable ledger.
-    """
-    return list(read_summaries(data / LEDGER_FILE))
 
 
 def _print_ready(url: str) -> None:

@@ -8,7 +8,6 @@ from gateway.copies import RETRY
 from gateway.lifecycle import (
     CopyEvent,
     MessageEvent,
-    MessageState,
     SlotEvent,
     copy_after,
     message_after,
@@ -38,11 +37,9 @@ def settle(
     return ref
 
 
-def close_if_settled(tx: Transaction, message: Message) -> MessageState:
-    """Drop the content and finish the message if no copy of it is owed; return its state."""
+def close_if_settled(tx: Transaction, message: Message) -> None:
+    """Drop the content and finish the message if no copy of it is owed."""
     if tx.is_owed(message.key):
-        return message.state
+        return
     tx.drop_body(message.key)
-    state = message_after(message.state, MessageEvent.SETTLED)
-    tx.set_message(message.key, state)
-    return state
+    tx.set_message(message.key, message_after(message.state, MessageEvent.SETTLED))

@@ -31,10 +31,10 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List the messages of a gateway, and who still owes a read ack for them."""
-    from gateway.store.sqlite import read_summaries
+    from gateway.store.sqlite import LEDGER_FILE, read_summaries
 
     terminal: Terminal = ctx.obj
-    held, now = read_summaries(data / "ledger.sqlite"), int(time.time())
+    held, now = read_summaries(data / LEDGER_FILE), int(time.time())
     if as_json:
         for summary in held:
             terminal.json(_record(summary))

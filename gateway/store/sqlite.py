@@ -30,6 +30,7 @@ from gateway.store.sqlite_transaction import SqliteTransaction
 
 T = TypeVar("T")
 
+LEDGER_FILE = "ledger.sqlite"
 _APPLICATION_ID = 0x5EA16A7E
 _WRITE_PRAGMAS: dict[str, str | int] = {
     "journal_mode": "wal",

@@ -17,9 +17,8 @@ from gateway.bundle import BundleError
 from gateway.enrolment import NotAdmittedError
 from gateway.link.paho import PahoLink
 from gateway.presence import GatewayConflictError
-from gateway.service import LEDGER_FILE, list_messages
 from gateway.store.port import Transaction
-from gateway.store.sqlite import SqliteLedger
+from gateway.store.sqlite import LEDGER_FILE, SqliteLedger, read_summaries
 from tests.brokers.gateway_bench import PATIENCE, GatewayBench, ready
 from tests.brokers.mosquitto import Mosquitto
 from tests.support.envelopes import TOPICS, Fleet
@@ -317,7 +316,7 @@ async def test_a_thousand_copies_come_back_also_where_replay_is_cut_short(
         for path in bench.data.glob(f"{LEDGER_FILE}*"):
             path.unlink()
         async with bench.running(watch=0):
-            (held,) = list_messages(bench.data)
+            (held,) = read_summaries(bench.data / LEDGER_FILE)
             assert len(held.owing) == len(names)
 
 

@@ -11,7 +11,7 @@ from device_sdk.wire.envelope import Envelope
 from device_sdk.wire.limits import CLOCK_SKEW, DAY, MAX_ENVELOPE, MAX_LIFETIME
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.roster_page import ROLE_GATEWAY, ChannelEntry
-from gateway.receive import Accepted, Refused, receive_envelope
+from gateway.receive import Accepted, Refused, check, unpack
 from gateway.situation import Limits, Situation
 from gateway.store.records import StoredKey
 from tests.support.envelopes import NOW, TOPICS, Fleet, SealedMessage
@@ -47,12 +47,11 @@ class Desk:
         self, message: SealedMessage, data: bytes = b"", topic: str = ""
     ) -> Accepted | Refused:
         """Receive a message, or other bytes under its or another topic."""
-        return receive_envelope(
-            TOPICS.parse(topic or message.topic),
-            data or message.data,
-            self.situation,
-            lambda device, kid: self.keys.get((device, kid)),
-        )
+        parsed = TOPICS.parse(topic or message.topic)
+        unpacked = unpack(parsed, data or message.data, self.situation)
+        if isinstance(unpacked, Refused):
+            return unpacked
+        return check(unpacked, self.situation, lambda *named: self.keys.get(named))
 
     def reason(self, message: SealedMessage, data: bytes = b"", topic: str = "") -> Reason:
         """Return why a message is refused."""
