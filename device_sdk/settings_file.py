@@ -9,14 +9,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_public_key,
-    load_pem_public_key,
-)
-
 from device_sdk.broker_url import BrokerUrl
 from device_sdk.errors import RootMismatchError, SettingsError
 from device_sdk.key_file import check_private, write_private_file
@@ -49,10 +41,8 @@ def read_root(source: Path | bytes) -> Pin:
     else:
         what, pem = "the owner's root", source
     try:
-        key = load_pem_public_key(pem)
-        spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return Pin.from_spki(spki)
-    except (ValueError, UnsupportedAlgorithm, KeyFormatError) as error:
+        return Pin.from_pem(pem)
+    except KeyFormatError as error:
         raise SettingsError(f"{what}: expected an owner's public key in PEM") from error
 
 
@@ -94,10 +84,7 @@ def trust_root(
     )
     write_private_file(directory / _SETTINGS, json.dumps(asdict(settings), indent=2).encode())
     # The root comes last: a device that has one is enrolled.
-    pem = load_der_public_key(pin.root.spki).public_bytes(
-        Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
-    )
-    write_private_file(directory / _ROOT, pem)
+    write_private_file(directory / _ROOT, pin.to_pem())
     return pin
 
 

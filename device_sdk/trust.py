@@ -5,12 +5,18 @@ version with other bytes is a fork, an expired roster stops sealing and admissio
 acknowledging or clearing. Verification ends before anything is stored (PROTOCOL 8).
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_public_key,
+)
+
 from device_sdk.wire import cose
-from device_sdk.wire.errors import SealgateError, SignatureError
+from device_sdk.wire.errors import KeyFormatError, SealgateError, SignatureError
 from device_sdk.wire.excuse import Excuse
 from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.limits import CLOCK_SKEW
@@ -23,7 +29,7 @@ from device_sdk.wire.roster_page import (
     page_hash,
     page_index,
 )
-from device_sdk.wire.suites import VerifyKey, key_id, load_verify_key
+from device_sdk.wire.suites import VerifyKey, fingerprint, key_id, load_verify_key
 
 
 class TrustError(SealgateError):
@@ -57,6 +63,20 @@ class Pin:
         """Pin a root by its SubjectPublicKeyInfo. Raises KeyFormatError."""
         return cls(load_verify_key(spki))
 
+    @classmethod
+    def from_pem(cls, pem: bytes) -> "Pin":
+        """Pin a root by the content of its ``root.pub``. Raises KeyFormatError."""
+        try:
+            key = load_pem_public_key(pem)
+            spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise KeyFormatError("root", expected="a public key in PEM", got="another") from error
+        return cls.from_spki(spki)
+
+    def to_pem(self) -> bytes:
+        """Return the content of ``root.pub``."""
+        return self.root.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
     @property
     def fleet_id(self) -> bytes:
         """16 bytes: the first root's key id."""
@@ -69,8 +89,8 @@ class Pin:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the root's SubjectPublicKeyInfo, 64 hex digits: what people compare."""
-        return hashlib.sha256(self.root.spki).hexdigest()
+        """64 hex digits, see `device_sdk.wire.suites.fingerprint`."""
+        return fingerprint(self.root.spki)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,16 +12,9 @@ from functools import partial
 from pathlib import Path
 
 import structlog
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_public_key,
-    load_pem_public_key,
-)
 
 from device_sdk.trust import Pin, Roster
-from device_sdk.wire.errors import SealgateError, WireError
+from device_sdk.wire.errors import KeyFormatError, SealgateError
 from device_sdk.wire.limits import MAX_KEY_STATEMENTS, MAX_STATEMENT
 from device_sdk.wire.names import is_name
 from device_sdk.wire.roster_page import decode_bundle
@@ -70,23 +63,17 @@ def pin_root(data: Path, bundle: Path | None) -> Pin:
         raise BundleError(
             f"expected the owner's public bundle (--bundle) at the first start, got {bundle}"
         )
-    pinned.write_bytes(
-        load_der_public_key(offered.root.spki).public_bytes(
-            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
-        )
-    )
+    pinned.write_bytes(offered.to_pem())
     return offered
 
 
 def read_root(path: Path) -> Pin:
     """Return the root in a PEM file. Raises BundleError."""
     try:
-        key = load_pem_public_key(path.read_bytes())
-        spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return Pin.from_spki(spki)
+        return Pin.from_pem(path.read_bytes())
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, UnsupportedAlgorithm, WireError) as error:
+    except KeyFormatError as error:
         raise BundleError(f"expected a public key in PEM in {path}, got something else") from error
 
 

@@ -1,6 +1,5 @@
 """``sealgate device init`` and ``trust``: a device comes to be, and to whom it belongs."""
 
-import hashlib
 import time
 from pathlib import Path
 from typing import Annotated
@@ -29,10 +28,11 @@ def init(
 
 
 def _fingerprint(request: Path) -> str:
-    """SHA-256 of the identity key that a join request names, as the owner's commands print it."""
+    """Of the identity key that a join request names, as the owner's commands print it."""
     from device_sdk.wire.join_request import verify_join_request
+    from device_sdk.wire.suites import fingerprint
 
-    return hashlib.sha256(verify_join_request(request.read_bytes())[0].identity_spki).hexdigest()
+    return fingerprint(verify_join_request(request.read_bytes())[0].identity_spki)
 
 
 def trust(

@@ -61,6 +61,11 @@ def key_id(spki: bytes) -> bytes:
     return hashlib.sha256(spki).digest()[:KID_SIZE]
 
 
+def fingerprint(spki: bytes) -> str:
+    """Return SHA-256 of a SubjectPublicKeyInfo, 64 hex digits: what people compare."""
+    return hashlib.sha256(spki).hexdigest()
+
+
 class Signer(Protocol):
     """Who signs: a device, gateway or owner identity, wherever its private key lives."""
 

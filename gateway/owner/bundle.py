@@ -8,15 +8,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_public_key,
-    load_pem_public_key,
-)
-
 from device_sdk.trust import Pin, Roster, TrustError, verify_key_statement
-from device_sdk.wire.errors import WireError
+from device_sdk.wire.errors import KeyFormatError, WireError
 from device_sdk.wire.key_statement import KeyStatement, decode_key_list, encode_key_list
 from device_sdk.wire.limits import MAX_KEY_STATEMENTS
 from gateway.owner.errors import FleetError
@@ -33,24 +26,20 @@ class PublicBundle:
         self.keys = directory / "keys"
 
     def pin(self) -> Pin:
-        """Return the root that the bundle names. Raises FleetError, KeyFormatError."""
+        """Return the root that the bundle names. Raises FleetError."""
         try:
-            key = load_pem_public_key(_read(self.root_file))
-        except ValueError as error:
-            raise FleetError(f"{self.root_file} holds no public key in PEM") from error
-        return Pin.from_spki(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+            return Pin.from_pem(_read(self.root_file))
+        except KeyFormatError as error:
+            raise FleetError(f"{self.root_file} holds no owner's public key: {error}") from error
 
     def roster(self) -> Roster:
         """Return the verified roster. Raises FleetError, TrustError, WireError."""
         return open_roster(_read(self.roster_file), self.pin())
 
-    def write_root(self, spki: bytes) -> None:
+    def write_root(self, pin: Pin) -> None:
         """Write the root's public key, and make room for the rest."""
         self.keys.mkdir(parents=True, exist_ok=True)
-        pem = load_der_public_key(spki).public_bytes(
-            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
-        )
-        write_whole(self.root_file, pem)
+        write_whole(self.root_file, pin.to_pem())
 
     def write_roster(self, data: bytes) -> None:
         """Replace the roster."""

@@ -66,7 +66,7 @@ class Fleet:
             fleet = cls(directory=directory, name=name, root=Identity.generate())
             fleet.root.save(private / _ROOT_KEY, passphrase)
             write_whole(private / _NAME, f"{name}\n".encode(), mode=0o600)
-            fleet.public.write_root(fleet.root.spki)
+            fleet.public.write_root(fleet.pin)
             fleet._sign(Members(devices={}, channels={}), previous=0, now=now)
             fleet._publish()
         return fleet

@@ -1,6 +1,5 @@
 """From a join request to a new list of devices. Pure: bytes and ``now`` go in (PROTOCOL 8.2)."""
 
-import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from device_sdk.wire.join_request import verify_join_request
 from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.limits import CLOCK_SKEW
 from device_sdk.wire.roster_page import ROLE_DEVICE, DeviceEntry
+from device_sdk.wire.suites import fingerprint
 from gateway.owner.errors import NotAdmittedError
 
 RESERVED_NAMES = frozenset({"operator"})
@@ -29,12 +29,7 @@ class Candidate:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the identity key, 64 hex digits: what owner and device compare."""
-        return key_fingerprint(self.identity_spki)
-
-
-def key_fingerprint(spki: bytes) -> str:
-    """Return SHA-256 of a SubjectPublicKeyInfo as 64 lower-case hex digits."""
-    return hashlib.sha256(spki).hexdigest()
+        return fingerprint(self.identity_spki)
 
 
 def examine(data: bytes, *, role: str, now: int, fingerprint: str = "") -> Candidate:
@@ -133,7 +128,7 @@ def _check_same(known: DeviceEntry, candidate: Candidate) -> None:
     if known.revoked_at:
         raise NotAdmittedError(f"{name} was revoked: choose another name for the new device")
     if candidate.identity_spki not in known.identities:
-        owner = key_fingerprint(known.identities[-1])
+        owner = fingerprint(known.identities[-1])
         raise NotAdmittedError(f"the name {name} is taken by another key ({owner[:16]}...)")
     if known.roles != (candidate.role,):
         raise NotAdmittedError(f"{name} is already admitted as {' and '.join(known.roles)}")

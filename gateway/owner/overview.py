@@ -6,10 +6,10 @@ from typing import Literal
 
 from device_sdk.trust import Roster
 from device_sdk.wire.roster_page import DeviceEntry
+from device_sdk.wire.suites import fingerprint
 from gateway.owner.bundle import PublicBundle
 from gateway.owner.errors import FleetError
 from gateway.owner.fleet import fleet_name
-from gateway.owner.join import key_fingerprint
 
 State = Literal["active", "revoked", "ended"]
 
@@ -76,7 +76,7 @@ def _member(
         state=_state(entry, now),
         not_after=entry.not_after,
         reader_key_until=max((statement.not_after for statement in statements), default=0),
-        fingerprint=key_fingerprint(entry.identities[-1]),
+        fingerprint=fingerprint(entry.identities[-1]),
     )
 
 

@@ -7,12 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_public_key,
-)
-
 from device_sdk.identity import Identity
 from device_sdk.wire import cose
 from device_sdk.wire.key_statement import encode_key_list
@@ -188,10 +182,7 @@ class GatewayBench:
     def write_bundle(self, *keys: str) -> None:
         """Publish the fleet as it is now, as an owner would: the roster last."""
         (self.bundle / "keys").mkdir(parents=True, exist_ok=True)
-        pem = load_der_public_key(self.fleet.root.spki).public_bytes(
-            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
-        )
-        (self.bundle / "root.pub").write_bytes(pem)
+        (self.bundle / "root.pub").write_bytes(self.fleet.pin.to_pem())
         for name in keys or tuple(self.fleet.members):
             statement = self.fleet.members[name].statement
             (self.bundle / "keys" / name).write_bytes(encode_key_list([statement]))

@@ -6,13 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_public_key,
-)
-
 from device_sdk import Device, create_device, trust_root
+from device_sdk.trust import Pin
 from device_sdk.wire.join_request import verify_join_request
 from tests.support.desk import Desk
 from tests.support.hub import Hub, HubLink
@@ -33,8 +28,7 @@ class HubFleet:
         self.directory = shutil.copytree(made, directory)
         self.hub = Hub()
         self.desk = Desk(self.hub)
-        key = load_der_public_key(self.desk.root.spki)
-        self.root = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        self.root = Pin.from_spki(self.desk.root.spki).to_pem()
         for path in sorted(self.directory.iterdir()):
             self.admit(path)
         self.desk.publish_roster()

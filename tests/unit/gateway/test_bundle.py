@@ -4,11 +4,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_public_key,
-)
 
 from device_sdk.wire.key_statement import encode_key_list
 from device_sdk.wire.roster_page import encode_bundle
@@ -34,9 +29,7 @@ def bundle(fleet: Fleet, tmp_path: Path) -> Path:
 
 
 def write_root(path: Path, fleet: Fleet) -> None:
-    key = load_der_public_key(fleet.root.spki)
-    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (path / "root.pub").write_bytes(pem)
+    (path / "root.pub").write_bytes(fleet.pin.to_pem())
 
 
 def move(path: Path, name: str) -> Path:

@@ -4,11 +4,6 @@ import stat
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_public_key,
-)
 
 from device_sdk.broker_url import BrokerUrl
 from device_sdk.errors import RootMismatchError, SettingsError
@@ -16,11 +11,11 @@ from device_sdk.identity import Identity
 from device_sdk.key_file import LoosePermissionsError
 from device_sdk.keystore import NoDeviceError
 from device_sdk.settings_file import read_password, read_pin, read_settings, trust_root
+from device_sdk.trust import Pin
 
 
 def pem(root: Identity) -> bytes:
-    key = load_der_public_key(root.spki)
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return Pin.from_spki(root.spki).to_pem()
 
 
 @pytest.fixture
