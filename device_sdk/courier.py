@@ -25,6 +25,7 @@ from device_sdk.link import (
 from device_sdk.routing import ACKS_AT_ONCE, Moment, Parts, Router
 from device_sdk.state_file import StateFile
 from device_sdk.wire.errors import SealgateError
+from device_sdk.wire.state import PAUSED
 from device_sdk.wire.topics import Kind
 
 TEND_EVERY = 10.0
@@ -111,8 +112,11 @@ class Courier:
             return f"still connecting to the broker {self.link}"
         if self.parts.rosters.roster is None:
             return f"the broker {self.link} has no roster: does a gateway serve this fleet there?"
-        moment = self.moment()
-        if self.parts.gateways.online(moment.now, moment.tick) is None:
+        moment, gateways = self.moment(), self.parts.gateways
+        if gateways.online(moment.now, moment.tick) is None:
+            latest = gateways.latest()
+            if latest is not None and latest.status == PAUSED:
+                return "the gateway is paused: its operator must see to its clock or its disk"
             return "no gateway is online"
         return "the gateway has not answered"
 

@@ -2,8 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from device_sdk import Device, create_device, trust_root
@@ -46,8 +45,35 @@ class HubFleet:
         """Open a device on the hub."""
         return Device.open(self.directory / name, link=link or self.hub.link(name))
 
-    @contextmanager
-    def pair(self) -> Iterator[tuple[Device, Device]]:
-        """thermo-1 and hub, both open."""
-        with self.open("thermo-1") as sender, self.open("hub") as reader:
-            yield sender, reader
+    def send(self, *payloads: bytes | str) -> list[str]:
+        """Let thermo-1 write to hub, and wait until each message is held; return the ids."""
+        with self.open("thermo-1") as device:
+            ids = []
+            for payload in payloads:
+                sent = device.send(payload, to=["hub"])
+                sent.wait_held(10)
+                ids.append(sent.message_id)
+            return ids
+
+    def read(self, name: str = "hub") -> list[bytes]:
+        """Let a device read all that waits for it, as a process of its own would."""
+        with self.open(name) as device:
+            return read(device)
+
+
+class HandlerError(Exception):
+    """What goes wrong in an application."""
+
+
+def read(device: Device, fail: Callable[[bytes], bool] = lambda payload: False) -> list[bytes]:
+    """Read what there is; a handler that fails goes on with the next message."""
+    payloads = []
+    for message in device.inbox(timeout=10, until_empty=True):
+        payloads.append(message.payload)
+        try:
+            with message:
+                if fail(message.payload):
+                    raise HandlerError
+        except HandlerError:
+            continue
+    return payloads
