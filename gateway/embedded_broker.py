@@ -70,7 +70,7 @@ class EmbeddedBroker:
         self._max_packet_bytes = max_packet_bytes
         self._hub: Hub | None = None
         self._server: asyncio.Server | None = None
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, None] = {}  # the oldest first
         self._nobody = asyncio.Event()
 
     @property
@@ -125,9 +125,6 @@ class EmbeddedBroker:
         return True
 
     def _connection(self, hub: Hub) -> asyncio.Protocol:
-        strangers = sum(connection.stranger for connection in self._connections)
-        if len(self._connections) >= MAX_CONNECTIONS or strangers >= MAX_STRANGERS:
-            return _Full()
         return Connection(
             hub,
             max_packet_bytes=self._max_packet_bytes,
@@ -136,21 +133,20 @@ class EmbeddedBroker:
         )
 
     def _on_arrived(self, connection: Connection) -> None:
-        self._connections.add(connection)
+        self._connections[connection] = None
         if self._server is None:  # accepted just before stop()
             connection.end("the broker stops")
+            return
+        strangers = [one for one in self._connections if one.stranger]
+        if len(strangers) > MAX_STRANGERS or len(self._connections) > MAX_CONNECTIONS:
+            # Whoever means it says who it is at once: the longest silent has had its chance.
+            del self._connections[strangers[0]]
+            strangers[0].end("somebody else wants to be let in")
 
     def _on_gone(self, connection: Connection) -> None:
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         if not self._connections:
             self._nobody.set()
-
-
-class _Full(asyncio.Protocol):
-    """One connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
 
 
 def _is_loopback(host: str) -> bool:

@@ -165,14 +165,14 @@ class Hub:
     def subscribe(self, session: Session, topics: list[tuple[str, int]]) -> list[int]:
         """Grant what is allowed, and queue the retained messages; SUBACK's codes."""
         codes = [self._grant(session, topic_filter, qos) for topic_filter, qos in topics]
-        found = [
-            (message.topic, code)
-            for (topic_filter, _), code in zip(topics, codes, strict=True)
-            if code != packets.REFUSED_FILTER
-            for message in self._retained.matching(topic_filter)
-        ]
+        found: dict[str, int] = {}
+        # Each filter is looked up, and each message sent, once, however often one packet asks.
+        for topic_filter in dict(topics):
+            if (granted := session.filters.get(topic_filter)) is not None:
+                for message in self._retained.matching(topic_filter):
+                    found[message.topic] = max(granted, found.get(message.topic, 0))
         if found:
-            session.replay(found)
+            session.replay(list(found.items()))
         if refused := codes.count(packets.REFUSED_FILTER):
             logger.warning("%s: %d subscriptions are refused", session.client.name, refused)
         return codes

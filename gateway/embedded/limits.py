@@ -17,7 +17,7 @@ KEEP_ALIVE_GRACE = 1.5
 
 # Below the usual limit of 1,024 open files, with room for the ledger and the log.
 MAX_CONNECTIONS = 900
-# Of these, how many may not have said who they are yet.
+# Of these, how many may not have said who they are yet: one more, and the longest silent must go.
 MAX_STRANGERS = 100
 
 # Filters of one session: the keys of 1,000 readers, some roster pages, and generous room.

@@ -150,15 +150,27 @@ async def test_who_sends_no_connect_is_not_waited_for(
     assert await stranger.closed()
 
 
-async def test_strangers_can_take_only_so_many_connections(
+async def test_silent_strangers_make_room_for_whoever_says_who_it_is(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.embedded_broker.MAX_STRANGERS", 3)
     strangers = [await bench.dial() for _ in range(3)]
-    one_too_many = await bench.dial()
-    assert await one_too_many.closed()
-    assert await strangers[0].connect("hub", "hub", "buh") == b"\0\0"
-    assert await (await bench.dial()).connect("thermo-1", "thermo-1", "1-omreht") == b"\0\0"
+    await bench.log_in("hub")
+    assert await strangers[0].closed()
+    await strangers[1].connect("thermo-1", "thermo-1", "1-omreht")
+    for _ in range(4):
+        await bench.dial()
+    assert await strangers[2].closed()
+    await strangers[1].send(packet(0xC0))
+    assert await strangers[1].read() == (0xD0, b"")  # who has logged in is no stranger any more
+
+
+async def test_with_every_connection_taken_by_clients_nobody_else_gets_in(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.embedded_broker.MAX_CONNECTIONS", 2)
+    await _others_are_served(bench)
+    assert await (await bench.dial()).closed()
 
 
 async def test_a_silent_client_is_gone_after_its_keep_alive_and_its_will_is_published(
@@ -242,6 +254,18 @@ async def test_asking_for_everything_again_and_again_without_reading_ends_the_co
         await mallory.send(subscribe(f"{PREFIX}/keys/+"))
     assert await mallory.closed()
     await _others_are_served(bench)
+
+
+async def test_a_filter_that_one_subscribe_repeats_is_answered_once(bench: Bench) -> None:
+    gateway = await bench.log_in("gw-1")
+    for number in range(3):
+        await gateway.publish(f"{PREFIX}/keys/d{number}", b"k", retain=True)
+    mallory = await bench.log_in("mallory")
+    asked = [*[f"{PREFIX}/keys/+"] * 1000, f"{PREFIX}/keys/d1", f"{PREFIX}/notice/mallory"]
+    assert await mallory.subscribe(*asked) == [1] * len(asked)
+    await gateway.publish(f"{PREFIX}/notice/mallory", b"end")
+    came = [message.topic for message in await mallory.until(f"{PREFIX}/notice/mallory")]
+    assert sorted(came) == [f"{PREFIX}/keys/d{number}" for number in range(3)]
 
 
 async def test_neither_passwords_nor_payloads_are_logged_and_amqtt_logs_nothing(
