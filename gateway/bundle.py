@@ -21,6 +21,7 @@ from device_sdk.wire.roster_page import decode_bundle
 from gateway import admit
 from gateway.effects import NOTHING, Effects, merged
 from gateway.errors import GatewayError
+from gateway.files import write_whole
 from gateway.keeper import Keeper
 from gateway.store.port import Transaction
 
@@ -63,7 +64,7 @@ def pin_root(data: Path, bundle: Path | None) -> Pin:
         raise BundleError(
             f"expected the owner's public bundle (--bundle) at the first start, got {bundle}"
         )
-    pinned.write_bytes(offered.to_pem())
+    write_whole(pinned, offered.to_pem(), mode=0o600)
     return offered
 
 

@@ -10,6 +10,7 @@ from device_sdk.wire.join_request import JoinRequest
 from device_sdk.wire.names import as_name
 from device_sdk.wire.roster_page import ROLE_GATEWAY
 from gateway.errors import GatewayError
+from gateway.files import write_whole
 
 IDENTITY_FILE = "identity.pem"
 JOIN_REQUEST_FILE = "join-request"
@@ -42,10 +43,11 @@ def init_gateway(data: Path, name: str, passphrase: bytes | None, now: int) -> P
             f"{data} holds a gateway's identity already: use it, or choose another directory"
         )
     identity = Identity.generate()
-    identity.save(data / IDENTITY_FILE, passphrase)
     request = JoinRequest(name=name, identity_spki=identity.spki, time=now)
     path = data / JOIN_REQUEST_FILE
-    path.write_bytes(cose.sign(request, identity, cose.FLEETLESS_AAD))
+    write_whole(path, cose.sign(request, identity, cose.FLEETLESS_AAD))
+    # The identity comes last: a directory that has one is complete.
+    identity.save(data / IDENTITY_FILE, passphrase)
     return path
 
 

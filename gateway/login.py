@@ -2,7 +2,6 @@
 and one operator account that sees everything and changes nothing (PROTOCOL 12)."""
 
 import hmac
-import os
 import secrets
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from device_sdk.wire.errors import SealgateError
 from device_sdk.wire.login import make_token, parse_token, verify_token
 from device_sdk.wire.roster_page import ROLE_DEVICE, ROLE_GATEWAY
 from gateway.access import Client, Role
+from gateway.files import write_whole
 from gateway.keeper import Keeper
 from gateway.link.port import Credentials
 
@@ -25,9 +25,7 @@ def operator_password(data: Path) -> str:
     path = data / OPERATOR_FILE
     if not path.exists():
         password = secrets.token_urlsafe(_PASSWORD_BYTES)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"{password}\n")
+        write_whole(path, f"{password}\n".encode(), mode=0o600)
     return path.read_text().strip()
 
 

@@ -5,13 +5,13 @@ changes as a whole or not at all, and the roster last: whoever sees it sees the 
 """
 
 import contextlib
-import os
 from pathlib import Path
 
 from device_sdk.trust import Pin, Roster, TrustError, verify_key_statement
 from device_sdk.wire.errors import KeyFormatError, WireError
 from device_sdk.wire.key_statement import KeyStatement, decode_key_list, encode_key_list
 from device_sdk.wire.limits import MAX_KEY_STATEMENTS
+from gateway.files import write_whole
 from gateway.owner.errors import FleetError
 from gateway.owner.signing import open_roster
 
@@ -66,24 +66,6 @@ class PublicBundle:
         ordered = sorted(found, key=lambda item: found[item].serial)
         self.keys.mkdir(parents=True, exist_ok=True)
         write_whole(self.keys / device, encode_key_list(ordered[-MAX_KEY_STATEMENTS:]))
-
-
-def write_whole(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Write a file whole or not at all, also through a crash; by default everybody may read it."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fchmod(file.fileno(), mode)  # whatever the umask
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _read(path: Path) -> bytes:

@@ -15,7 +15,8 @@ from device_sdk.trust import Pin, Roster
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.names import as_name
 from device_sdk.wire.roster_page import ROLE_DEVICE
-from gateway.owner.bundle import PublicBundle, write_whole
+from gateway.files import write_whole
+from gateway.owner.bundle import PublicBundle
 from gateway.owner.errors import FleetError
 from gateway.owner.join import Candidate, enlist, examine
 from gateway.owner.signing import ROSTER_VALIDITY, Members, open_roster, sign_roster
