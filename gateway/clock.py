@@ -27,17 +27,17 @@ class Clock:
     """Wall time is too far ahead to be believed: admission and expiry wait for the operator."""
 
 
-def tick(clock: Clock, *, wall: int, monotonic: float, empty: bool) -> Clock:
+def tick(clock: Clock, *, wall: int, monotonic: float, trusting: bool = False) -> Clock:
     """Return the clock after looking at both of the machine's clocks.
 
     Args:
         clock: the clock before.
         wall: Unix seconds.
         monotonic: seconds, from the same start as the clock's own.
-        empty: the ledger holds nothing that time could end: any wall time is believed.
+        trusting: believe any wall time.
     """
     believable = clock.now + (monotonic - clock.monotonic) + MAX_LEAP
-    if wall > believable and not empty:
+    if wall > believable and not trusting:
         return replace(clock, paused=True)
     if wall <= clock.now:
         return replace(clock, paused=False)
@@ -45,15 +45,21 @@ def tick(clock: Clock, *, wall: int, monotonic: float, empty: bool) -> Clock:
 
 
 def start(tx: Transaction, *, wall: int, monotonic: float) -> Clock:
-    """Take the mark from the ledger at start and do the first tick."""
-    return advance(
-        tx, Clock(now=tx.high_water(), monotonic=monotonic), wall=wall, monotonic=monotonic
-    )
+    """Take the mark from the ledger at start and do the first tick.
+
+    A ledger without messages believes any time now, so that nobody is asked after a long winter.
+    While the gateway runs it does not: the mark never comes back from one wrong moment.
+    """
+    clock = Clock(now=tx.high_water(), monotonic=monotonic)
+    return _store(tx, tick(clock, wall=wall, monotonic=monotonic, trusting=tx.is_empty()))
 
 
 def advance(tx: Transaction, clock: Clock, *, wall: int, monotonic: float) -> Clock:
     """Tick, and store the mark if it moved by a minute or more."""
-    clock = tick(clock, wall=wall, monotonic=monotonic, empty=tx.is_empty())
+    return _store(tx, tick(clock, wall=wall, monotonic=monotonic))
+
+
+def _store(tx: Transaction, clock: Clock) -> Clock:
     if clock.now - tx.high_water() >= STORE_EVERY:
         tx.set_high_water(clock.now)
     return clock

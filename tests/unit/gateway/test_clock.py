@@ -17,42 +17,38 @@ def at(now: int = NOW, monotonic: float = 1000.0) -> Clock:
 
 
 def test_time_follows_the_wall_clock() -> None:
-    assert tick(at(), wall=NOW + 5, monotonic=1005.0, empty=False) == at(NOW + 5, 1005.0)
+    assert tick(at(), wall=NOW + 5, monotonic=1005.0) == at(NOW + 5, 1005.0)
 
 
 def test_a_wall_clock_that_goes_back_changes_nothing() -> None:
-    assert tick(at(), wall=NOW - YEAR, monotonic=1005.0, empty=False) == at()
+    assert tick(at(), wall=NOW - YEAR, monotonic=1005.0) == at()
 
 
 def test_a_week_switched_off_is_believed() -> None:
-    assert not tick(at(), wall=NOW + 7 * DAY, monotonic=1000.0, empty=False).paused
+    assert not tick(at(), wall=NOW + 7 * DAY, monotonic=1000.0).paused
 
 
 def test_a_leap_of_more_than_a_week_pauses_and_moves_nothing() -> None:
-    leapt = tick(at(), wall=NOW + YEAR, monotonic=1005.0, empty=False)
+    leapt = tick(at(), wall=NOW + YEAR, monotonic=1005.0)
     assert leapt.paused
     assert leapt.now == NOW
 
 
 def test_time_that_passed_while_running_is_no_leap() -> None:
-    slept = tick(at(), wall=NOW + YEAR, monotonic=1000.0 + YEAR, empty=False)
+    slept = tick(at(), wall=NOW + YEAR, monotonic=1000.0 + YEAR)
     assert slept == at(NOW + YEAR, 1000.0 + YEAR)
 
 
 def test_the_pause_ends_by_itself_when_the_wall_clock_comes_back() -> None:
-    leapt = tick(at(), wall=NOW + YEAR, monotonic=1005.0, empty=False)
-    assert tick(leapt, wall=NOW + 10, monotonic=1010.0, empty=False) == at(NOW + 10, 1010.0)
-
-
-def test_an_empty_ledger_believes_any_time_at_once() -> None:
-    assert tick(at(now=0), wall=NOW, monotonic=1000.0, empty=True) == at()
+    leapt = tick(at(), wall=NOW + YEAR, monotonic=1005.0)
+    assert tick(leapt, wall=NOW + 10, monotonic=1010.0) == at(NOW + 10, 1010.0)
 
 
 @given(st.lists(st.tuples(SECONDS, st.floats(min_value=0, max_value=4e9), st.booleans())))
 def test_time_never_goes_back(ticks: list[tuple[int, float, bool]]) -> None:
     now = at()
-    for wall, monotonic, empty in ticks:
-        following = tick(now, wall=wall, monotonic=monotonic, empty=empty)
+    for wall, monotonic, trusting in ticks:
+        following = tick(now, wall=wall, monotonic=monotonic, trusting=trusting)
         assert following.now >= now.now
         now = following
 
@@ -65,6 +61,19 @@ async def test_a_restart_goes_on_from_the_stored_mark(room: Mailroom) -> None:
     leapt = await room.run(lambda tx: clock.start(tx, wall=NOW + YEAR, monotonic=5.0))
     assert leapt.paused
     assert await room.read(lambda tx: tx.high_water()) == NOW
+
+
+async def test_a_gateway_without_messages_believes_any_time_at_its_start_only(
+    room: Mailroom,
+) -> None:
+    started = await room.run(lambda tx: clock.start(tx, wall=NOW, monotonic=0.0))
+    assert started == Clock(now=NOW, monotonic=0.0)
+    leapt = await room.run(lambda tx: clock.advance(tx, started, wall=NOW + YEAR, monotonic=1.0))
+    assert (leapt.now, leapt.paused) == (NOW, True)
+    righted = await room.run(lambda tx: clock.advance(tx, leapt, wall=NOW + 2, monotonic=2.0))
+    assert righted == Clock(now=NOW + 2, monotonic=2.0)
+    after_a_year_off = await room.run(lambda tx: clock.start(tx, wall=NOW + YEAR, monotonic=0.0))
+    assert after_a_year_off == Clock(now=NOW + YEAR, monotonic=0.0)
 
 
 async def test_the_operator_can_confirm_a_leap(room: Mailroom) -> None:
