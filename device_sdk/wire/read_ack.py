@@ -1,11 +1,11 @@
 """The read ack: a reader's signed statement that it opened a message (PROTOCOL 7)."""
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from device_sdk.wire import cbor
+from device_sdk.wire.content_key import open_hash
 from device_sdk.wire.errors import MalformedError
 from device_sdk.wire.limits import HASH_SIZE, MAX_REASON, MAX_STATEMENT, MESSAGE_ID_SIZE
 from device_sdk.wire.names import as_name
@@ -83,8 +83,6 @@ class ReadAck:
             else cbor.as_text(reason, f"{what}.reason", most=MAX_REASON),
         )
 
-    def shows_opening(self, open_hash: bytes) -> bool:
-        """Tell whether the open-token is the one whose SHA-256 the sender published."""
-        return self.verdict == READ and hmac.compare_digest(
-            hashlib.sha256(self.open_token).digest(), open_hash
-        )
+    def shows_opening(self, published: bytes) -> bool:
+        """Tell whether the open-token is the one whose hash the sender published."""
+        return self.verdict == READ and hmac.compare_digest(open_hash(self.open_token), published)
