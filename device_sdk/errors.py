@@ -19,7 +19,7 @@ class DeviceError(SealgateError):
 
 
 class ClosedError(DeviceError):
-    """The device was closed, or is not open yet."""
+    """The device was closed."""
 
 
 class SettingsError(DeviceError):

@@ -43,6 +43,6 @@ class WantedCopies:
         return min((pace.due for pace in self._paces.values()), default=None)
 
     def retry_now(self) -> None:
-        """Ask for everything at once: a new roster may make it readable."""
+        """Ask for everything at once: there is a new connection."""
         for pace in self._paces.values():
             pace.due = 0.0
