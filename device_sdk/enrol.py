@@ -1,12 +1,24 @@
-"""Making a device, and what its owner needs to admit it."""
+"""A device comes to be, and to belong to an owner.
 
+The pinned root never changes: a device that is to belong to another owner is made anew.
+"""
+
+from dataclasses import replace
 from pathlib import Path
 
+from device_sdk.broker_url import BrokerUrl
+from device_sdk.errors import RootMismatchError
 from device_sdk.key_file import write_private_file
-from device_sdk.keystore import KeyStore
-from device_sdk.settings_file import trust_root
-
-__all__ = ["create_device", "trust_root"]
+from device_sdk.keystore import KeyStore, check_holds_device
+from device_sdk.settings_file import (
+    has_pin,
+    read_pin,
+    read_root,
+    read_settings,
+    write_pin,
+    write_settings,
+)
+from device_sdk.trust import Pin
 
 JOIN_REQUEST = "join-request"
 
@@ -25,3 +37,52 @@ def create_device(directory: Path, name: str, passphrase: bytes | None, *, now: 
         path = directory / JOIN_REQUEST
         write_private_file(path, keystore.join_request(now=now))
         return path
+
+
+def trust_root(
+    directory: Path,
+    root: Path | bytes,
+    *,
+    broker: str | None = None,
+    password_file: Path | None = None,
+    ca: Path | None = None,
+    prefix: str | None = None,
+) -> Pin:
+    """Pin the owner of a device's fleet, and remember the broker.
+
+    ``root`` is the path or content of the owner's ``root.pub``. What is None stays as it was, so
+    that calling it again with the same root changes the broker alone.
+
+    Raises:
+        NoDeviceError: the directory holds no device.
+        LoosePermissionsError: others may look into it.
+        RootMismatchError: the device has pinned another root.
+        SettingsError: no public key, or a broker URL of another form.
+    """
+    check_holds_device(directory)
+    pin = read_root(root)
+    told = {
+        "broker": broker,
+        "password_file": password_file and str(password_file.absolute()),
+        "ca": ca and str(ca.absolute()),
+        "prefix": prefix,
+    }
+    if broker is not None:
+        BrokerUrl.parse(broker)
+    if has_pin(directory):
+        _check_same_root(pin, read_pin(directory))
+    settings = replace(
+        read_settings(directory), **{name: value for name, value in told.items() if value}
+    )
+    write_settings(directory, settings)
+    # The root comes last: a device that has one is enrolled.
+    write_pin(directory, pin)
+    return pin
+
+
+def _check_same_root(new: Pin, pinned: Pin) -> None:
+    if new.fingerprint != pinned.fingerprint:
+        raise RootMismatchError(
+            f"this device belongs to the owner {pinned.fingerprint[:16]}..., and was given the "
+            f"root {new.fingerprint[:16]}...: make a new device for another owner"
+        )

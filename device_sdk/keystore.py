@@ -22,7 +22,8 @@ from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.limits import CLOCK_SKEW, READER_KEY_RENEWAL, READER_KEY_VALIDITY
 from device_sdk.wire.names import as_name
 
-_IDENTITY, _LOCK = "identity.pem", "lock"
+IDENTITY_FILE = "identity.pem"
+_LOCK = "lock"
 
 
 class DirectoryInUseError(SealgateError):
@@ -54,7 +55,7 @@ class KeyStore:
         self.directory = directory
         self._passphrase = passphrase
         self._lock = lock
-        self.identity = Identity.load(directory / _IDENTITY, passphrase)
+        self.identity = Identity.load(directory / IDENTITY_FILE, passphrase)
         self._keys = self._load_reader_keys()
 
     @classmethod
@@ -68,14 +69,14 @@ class KeyStore:
         as_name(name, "device name")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_private(directory)
-        if (directory / _IDENTITY).exists():
+        if (directory / IDENTITY_FILE).exists():
             raise NoDeviceError(f"{directory} already holds a device: choose another directory")
         lock = _take_lock(directory)
         identity = Identity.generate()
         first = _make_reader_key(name, identity, now=now, serial=now)
         # The identity comes last: a directory that has one is complete.
         _save_reader_key(directory, first, passphrase)
-        identity.save(directory / _IDENTITY, passphrase)
+        identity.save(directory / IDENTITY_FILE, passphrase)
         return cls(directory, passphrase, lock)
 
     @classmethod
@@ -87,9 +88,7 @@ class KeyStore:
             DirectoryInUseError: another process uses it.
             KeyFileError: a key is missing, damaged, open to others, or its passphrase is wrong.
         """
-        if not (directory / _IDENTITY).exists():
-            raise NoDeviceError(f"{directory} holds no device: sealgate device init makes one")
-        check_private(directory)
+        check_holds_device(directory)
         lock = _take_lock(directory)
         try:
             return cls(directory, passphrase, lock)
@@ -178,6 +177,13 @@ class KeyStore:
         if not keys:
             raise KeyFileError(f"{self.directory} holds an identity, but no reader key")
         return sorted(keys, key=lambda own: own.statement.serial)
+
+
+def check_holds_device(directory: Path) -> None:
+    """Raise NoDeviceError if no device is there, LoosePermissionsError if it is open to others."""
+    if not (directory / IDENTITY_FILE).exists():
+        raise NoDeviceError(f"{directory} holds no device: sealgate device init makes one")
+    check_private(directory)
 
 
 def _make_reader_key(name: str, identity: Identity, *, now: int, serial: int) -> OwnReaderKey:

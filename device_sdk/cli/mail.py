@@ -206,9 +206,10 @@ def _open(
     ca: Path | None,
 ) -> "Device":
     from device_sdk.device import Device
+    from device_sdk.keystore import IDENTITY_FILE
 
     terminal: Terminal = ctx.obj
-    passphrase = terminal.passphrase(passphrase_file, key_file=directory / "identity.pem")
+    passphrase = terminal.passphrase(passphrase_file, key_file=directory / IDENTITY_FILE)
     return Device.open(
         directory, broker=broker, passphrase=passphrase, password_file=password_file, ca=ca
     )
