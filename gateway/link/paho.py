@@ -14,6 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gateway.link.address import BrokerAddress
+from gateway.link.paho_client import DeafClient
 from gateway.link.paho_connection import PahoConnection
 from gateway.link.port import BrokerRefusedError, Credentials, LinkError, LinkLostError, Will
 
@@ -122,7 +123,7 @@ class PahoLink:
 
     def _client(self) -> mqtt.Client:
         mqtt5 = self._version is _NEWEST
-        client = mqtt.Client(
+        client = DeafClient(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
             clean_session=None if mqtt5 else not self._lasting,
