@@ -35,8 +35,8 @@ class Decision:
     """Nobody can tell yet what to make of it; Unix seconds at which it is cleared all the same."""
     stray_page: bool = False
     """A page of a roster that is not ours; another one may stand beside it."""
-    overtaken: bool = False
-    """The broker has a newer roster of our owner than we do."""
+    overtaken: int = 0
+    """The version of a roster of our owner's at the broker that is newer than ours."""
     log: dict[str, str] = field(default_factory=dict)
     """What the operator should know: ids only in short."""
 
@@ -158,5 +158,5 @@ def _roster(
             return Decision(visit=(arrival.topic,))
         if head.version > situation.roster.version:
             # Publishing ours over it would look like a rollback to every device.
-            return Decision(overtaken=True)
+            return Decision(overtaken=head.version)
     return Decision(visit=(arrival.topic,))

@@ -55,6 +55,7 @@ class Keeper:
         )
         self._clock = clock.Clock(now=0, monotonic=0.0)
         self._disk_fails = False
+        self._roster_at_broker = 0
         self._commits = GroupCommit(lambda work: self._insist(lambda: ledger.run(work)))
         self._log = structlog.get_logger("gateway.keeper")
         self.on_change: Callable[[], None] = lambda: None
@@ -110,6 +111,16 @@ class Keeper:
     def take_roster(self, roster: Roster) -> None:
         """Act on a newer roster, which the ledger has already."""
         self._renew(roster=roster)
+
+    def note_overtaken(self, version: int) -> None:
+        """The broker has a newer roster of our owner's, of this version."""
+        self._roster_at_broker = max(self._roster_at_broker, version)
+
+    @property
+    def overtaken(self) -> bool:
+        """The broker had a newer roster than we have: ours must not be published over it."""
+        ours = self._situation.roster
+        return self._roster_at_broker > (ours.version if ours is not None else 0)
 
     def end_reconcile(self) -> None:
         """The first reconcile has ended: the ledger knows what stands at the broker."""

@@ -31,6 +31,7 @@ class Parts:
         self.presence = Presence(keeper, topics, ledger_id, self.name)
         self.upkeep = Upkeep(keeper, topics, self.deliverer, self.carry_out)
         self.upkeep.on_tick = self._on_tick
+        self._left: dict[str, int] = {}
         self._session: Session | None = None
         keeper.on_change = self.presence.changed
 
@@ -58,6 +59,8 @@ class Parts:
             presence=self.presence,
             carry_out=self.carry_out,
         )
+        # What nobody could judge is cleared in time also if connections do not last as long.
+        self._session.sweeper.left = self._left
         return self._session
 
     def end(self) -> None:
@@ -78,6 +81,8 @@ class Parts:
             self.carry_out(taken.effects)
 
     async def _publish(self, before: Roster | None, roster: Roster) -> None:
+        if self.keeper.overtaken or not self.keeper.situation.reconciled:
+            return  # a sweep tells, and publishes it if it may
         # Pages first and last: whoever sees a head finds its pages.
         pages = set(roster.head.head.page_hashes)
         stale = set(before.head.head.page_hashes) - pages if before is not None else set()

@@ -59,10 +59,9 @@ class Sweeper:
         self._token = b""
         self._came_back = asyncio.Event()
         self._met: set[str] = set()
-        self._left: dict[str, int] = {}
+        self.left: dict[str, int] = {}  # topic -> when to clear it all the same, Unix seconds
         self._stray_pages: set[str] = set()
         self._replayed = 0
-        self._overtaken = False
         self._wanted = asyncio.Event()
         self._log = structlog.get_logger("gateway.reconcile")
         deliverer.on_standing = self.note_standing
@@ -78,12 +77,12 @@ class Sweeper:
         """A retained message was judged, and its decision is committed."""
         self._met.add(arrival.topic)
         self._replayed += 1
-        self._left.pop(arrival.topic, None)
+        known = self.left.pop(arrival.topic, decision.left)
         if decision.stray_page:
             self._stray_pages.add(arrival.topic)
         if decision.left:
-            self._left[arrival.topic] = decision.left
-        self._overtaken |= decision.overtaken
+            self.left[arrival.topic] = min(known, decision.left)
+        self._keeper.note_overtaken(decision.overtaken)
 
     def note_standing(self, refs: Iterable[CopyRef]) -> None:
         """Copies were published just now: they are not missing."""
@@ -111,13 +110,12 @@ class Sweeper:
         """
         self._met.clear()
         self._stray_pages.clear()
-        self._overtaken = False
         filters = [self._topics.all_of(kind) for kind in _FROM_US]
         always = [] if just_subscribed else always_subscribed(self._topics)
         if await self._replay([*always, *filters], filters) >= PLENTY:
             await self._ask_in_shares(self._topics.all_of(Kind.INBOX)[:-2])
         missing = await self._publish_missing()
-        self._log.info("swept", retained=len(self._met), missing=missing, left=len(self._left))
+        self._log.info("swept", retained=len(self._met), missing=missing, left=len(self.left))
 
     async def _ask_in_shares(self, base: str, *, may_split: bool = True) -> None:
         # inbox/{reader}/#, several readers at a time, and where one has very much to read also
@@ -156,7 +154,7 @@ class Sweeper:
         devices = await self._keeper.read(lambda tx: tx.devices_with_keys())
         keys = [self._topics.keys(device) for device in devices]
         self._deliverer.visit(topic for topic in keys if topic not in self._met)
-        if self._overtaken:
+        if self._keeper.overtaken:
             self._log.error(
                 "roster_overtaken", hint="the broker has a newer roster: get the bundle"
             )
@@ -192,7 +190,7 @@ class Sweeper:
         now = self._keeper.situation.now
         if self._keeper.situation.paused:
             return
-        overdue = [topic for topic, until in self._left.items() if until <= now]
+        overdue = [topic for topic, until in self.left.items() if until <= now]
         for topic in overdue:
-            del self._left[topic]
+            del self.left[topic]
         self._deliverer.visit(overdue)

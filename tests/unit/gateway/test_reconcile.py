@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 
 from device_sdk.wire.key_statement import encode_key_list
-from device_sdk.wire.roster_page import page_hash
+from device_sdk.wire.limits import DAY
+from device_sdk.wire.roster_page import encode_bundle, page_hash
 from gateway import reconcile
+from gateway.bundle import BundleWatch, Taken
 from gateway.decide import Decision, decide
 from gateway.link.port import Arrival
 from gateway.parts import Parts
 from gateway.reconcile import Sweeper
 from tests.support.broker_double import BrokerDouble
-from tests.support.envelopes import NOW, TOPICS, Fleet, SealedMessage
+from tests.support.envelopes import NOW, TOPICS, YEAR, Fleet, SealedMessage
 from tests.unit.gateway.edges import Clocks, open_parts
 
 MARKER = TOPICS.notice("gw-1")
@@ -157,6 +159,67 @@ async def test_a_newer_roster_of_our_owner_at_the_broker_is_not_rolled_back(
     await broker.sweeper.sweep()
     await settled(parts)
     assert {topic: broker.retained[topic] for topic in newer} == newer
+
+
+class OneLook(BundleWatch):
+    """Looks at the bundle once."""
+
+    async def changes(self, poll: float) -> AsyncIterator[Taken]:
+        yield await self.take()
+
+
+async def test_a_bundle_that_is_newer_but_older_than_the_brokers_roster_rolls_nothing_back(
+    fleet: Fleet, parts: Parts, broker: Broker, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "public"
+    bundle.mkdir()
+    (bundle / "root.pub").write_bytes(fleet.pin.to_pem())
+    rosters = [fleet.signed_roster() for _ in range(2)]
+    head, pages = rosters[-1]
+    newest = {TOPICS.roster(): head, TOPICS.roster_page(page_hash(pages[0])): pages[0]}
+    broker.retained = dict(newest)
+    await broker.sweeper.sweep()
+    parts.keeper.end_reconcile()
+    for roster in rosters:
+        (bundle / "roster").write_bytes(encode_bundle(*roster))
+        await parts.follow(OneLook(bundle, parts.keeper), 0)
+        await settled(parts)
+        assert {topic: broker.retained[topic] for topic in newest} == newest
+    assert parts.keeper.roster.head.data == head
+
+
+async def test_what_nobody_can_judge_is_cleared_after_the_longest_lifetime_at_the_latest(
+    parts: Parts, broker: Broker, clocks: Clocks
+) -> None:
+    stranger = Fleet()
+    stranger.admit("nobody", "hub")
+    planted = stranger.seal("nobody", ["hub"], expires=NOW + 10 * YEAR)
+    topic = inbox(planted, "hub")
+    broker.retained = {topic: planted.copy("hub").encode()}
+    for _ in range(3):  # each sweep meets it again
+        await broker.sweeper.sweep()
+        broker.sweeper.clear_overdue()
+        await settled(parts)
+        assert broker.retained[topic]
+        clocks.now += 14 * DAY
+        clocks.uptime += 14 * DAY
+        await parts.keeper.tick()
+    broker.sweeper.clear_overdue()
+    await settled(parts)
+    assert broker.retained[topic] == b""
+
+
+async def test_a_lost_connection_gives_nobody_more_time(parts: Parts, broker: Broker) -> None:
+    topic = TOPICS.inbox("hub", "nobody", bytes(16))
+    arrival = Arrival(topic=topic, payload=b"x", retained=True)
+    parts.begin(broker).sweeper.note_retained(arrival, Decision(left=NOW))
+    parts.end()
+    sweeper = parts.begin(broker).sweeper
+    sweeper.note_retained(arrival, Decision(left=NOW + DAY))
+    broker.retained = {topic: b"x"}
+    sweeper.clear_overdue()
+    await settled(parts)
+    assert broker.retained[topic] == b""
 
 
 async def test_a_copy_that_nobody_can_judge_is_cleared_at_its_expiry(
