@@ -6,18 +6,14 @@ The topics and who uses them are those of PROTOCOL, section "Topics". Pure: no b
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Literal
 
-DEFAULT_PREFIX = "sealgate/1"
-
-# A name becomes a level of a topic. A broker that put "+" or "#" from a user name into its rules
-# was open to everyone (CVE-2017-7650), hence the narrow alphabet of PROTOCOL, section "Topics".
-_NAME = re.compile(r"[a-z0-9._-]{1,64}")
+from device_sdk.wire.names import is_name
+from device_sdk.wire.topics import DEFAULT_PREFIX
 
 # Our deepest topic has five levels below the prefix. Deeper ones only make a broker's tree deep.
 _MOST_LEVELS = 32
@@ -47,7 +43,9 @@ class Client:
     role: Role
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        # A name becomes a level of a topic. A broker that put "+" or "#" from a user name into its
+        # rules was open to everyone (CVE-2017-7650).
+        if not is_name(self.name):
             raise ValueError(f"client name: expected 1 to 64 of a-z 0-9 . _ -, got {self.name!r}")
 
 

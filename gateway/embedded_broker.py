@@ -30,7 +30,8 @@ import ipaddress
 import logging
 from functools import partial
 
-from gateway.access import DEFAULT_PREFIX, check_prefix
+from device_sdk.wire.topics import DEFAULT_PREFIX
+from gateway.access import check_prefix
 from gateway.errors import GatewayError
 
 from .embedded.connection import Connection
