@@ -8,7 +8,7 @@ from device_sdk.wire import cose
 from device_sdk.wire.errors import SignatureError, WireError
 from device_sdk.wire.read_ack import READ, ReadAck
 from device_sdk.wire.topics import Topic
-from gateway import events
+from gateway import copies, events
 from gateway.effects import NOTHING, Effects, Tell
 from gateway.lifecycle import SlotEvent, SlotState
 from gateway.settle import close_if_settled, settle
@@ -51,7 +51,7 @@ def acknowledge(
     tx: Transaction, topic: Topic, payload: bytes, situation: Situation
 ) -> Acknowledged:
     """Judge one read ack and settle its slot. It never raises over what came."""
-    ref = CopyRef(MessageKey(topic.sender, topic.message_id), topic.owner)
+    ref = copies.ref_of(topic)
     ack = _verify(ref, payload, situation)
     if isinstance(ack, AckResult):
         return Acknowledged(ref=ref, result=ack, effects=NOTHING)

@@ -60,7 +60,7 @@ def judge_retained(tx: Transaction, topic: Topic, payload: bytes, situation: Sit
     Works while the roster has expired and while the clock is paused: it deletes nothing by a time
     that is not believed.
     """
-    ref = CopyRef(MessageKey(topic.sender, topic.message_id), topic.owner)
+    ref = copies.ref_of(topic)
     slot, message = tx.slot(ref.key, ref.reader), tx.message(ref.key)
     if slot is not None and slot.state is SlotState.OWED:
         return _against_owed(tx, ref, slot, payload, situation.now)

@@ -5,15 +5,21 @@ from collections.abc import Iterable
 from device_sdk.wire import cose
 from device_sdk.wire.envelope import Body, Copy, Countersignature, Inclusion, Reader
 from device_sdk.wire.header import TYP, Header
+from device_sdk.wire.topics import Topic
 from gateway.lifecycle import CopyEvent, CopyState, SlotState, copy_after
 from gateway.store.port import Reading, Transaction
-from gateway.store.records import CopyRef, StoredCopy
+from gateway.store.records import CopyRef, MessageKey, StoredCopy
 
 RETRY = 30
 """Seconds after which an unconfirmed publish is due again."""
 FIRST_OFFER, LAST_OFFER = 15 * 60, 24 * 3600
 """Seconds until an unread copy is published again: doubling from the first to the last, because
 retained replay is not complete (PROTOCOL 9)."""
+
+
+def ref_of(topic: Topic) -> CopyRef:
+    """Return the copy that an inbox or read topic is for."""
+    return CopyRef(MessageKey(topic.sender, topic.message_id), topic.owner)
 
 
 def cut(tx: Reading, ref: CopyRef) -> tuple[bytes, int] | None:

@@ -11,7 +11,7 @@ from device_sdk.wire.topics import Kind, Topic, Topics
 from gateway import admit, copies
 from gateway.situation import Situation
 from gateway.store.port import Reading
-from gateway.store.records import CopyRef, MessageKey
+from gateway.store.records import CopyRef
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,11 +27,6 @@ class Standing:
     """For copies and their clearings."""
 
 
-def copy_ref(topic: Topic) -> CopyRef:
-    """Return the copy that an inbox topic is for."""
-    return CopyRef(MessageKey(topic.sender, topic.message_id), topic.owner)
-
-
 def copy_topic(topics: Topics, ref: CopyRef) -> str:
     """Return the inbox topic of a copy."""
     return topics.inbox(ref.reader, ref.key.sender, ref.key.message_id)
@@ -44,7 +39,7 @@ def standing(tx: Reading, topics: Topics, topic: str, situation: Situation) -> S
     except TopicError:
         return Standing(topic=topic, payload=b"")
     if parsed.kind is Kind.INBOX:
-        ref = copy_ref(parsed)
+        ref = copies.ref_of(parsed)
         cut = copies.cut(tx, ref)
         if cut is None:
             return Standing(topic=topic, payload=b"", ref=ref)
