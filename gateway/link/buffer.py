@@ -55,19 +55,34 @@ class Arrivals:
 
 
 class Answers:
-    """Futures by packet id. Packet ids of publications and subscriptions never coincide."""
+    """Futures by packet id. Packet ids of publications and subscriptions never coincide.
+
+    Brokers answer in the order of asking (MQTT 5.0 4.6), so the oldest is the one that is due: its
+    time begins when there is none before it. On a slow line the others wait longer.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[int, asyncio.Future[Codes]] = {}
+        self._due_since = 0.0
 
     async def to(self, packet_id: int) -> Codes:
         """Wait for the answer to a packet. Raises LinkLostError if it cannot come any more."""
-        future: asyncio.Future[Codes] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Codes] = loop.create_future()
+        if not self._waiting:
+            self._due_since = loop.time()
         self._waiting[packet_id] = future
         try:
             return await future
         finally:
+            if packet_id == next(iter(self._waiting), None):
+                self._due_since = loop.time()
             self._waiting.pop(packet_id, None)
+
+    def overdue(self, seconds: float) -> bool:
+        """Tell whether the answer that is due has been missing for longer than this."""
+        waited = asyncio.get_running_loop().time() - self._due_since
+        return bool(self._waiting) and waited > seconds
 
     def settle(self, packet_id: int, codes: Codes) -> None:
         """Hand an answer to whoever waits for it."""

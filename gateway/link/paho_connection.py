@@ -21,6 +21,9 @@ from gateway.link.port import Arrival, BrokerRefusedError, LinkLostError
 
 _MISC_SECONDS = 1.0
 _GOODBYE_SECONDS = 2.0
+ANSWER_SECONDS = 30.0
+"""A broker that answers our pings, and not the publication that is due, has lost it or its answer.
+A new connection finds out what stands there."""
 _PACKETS_A_TURN = 32
 """Packets read before other tasks get their turn."""
 _PACKET_ROOM = 64
@@ -207,6 +210,8 @@ class PahoConnection:
         if self._lost is None:
             self._misc = self._loop.call_later(_MISC_SECONDS, self._on_misc)
             self._client.loop_misc()
+        if self._reading and self._answers.overdue(ANSWER_SECONDS):
+            self.abort("the broker left a packet unanswered")
 
     # ------------------------------------------------------------------ what paho reports
 

@@ -1,5 +1,6 @@
 """The broker edge against those who would stop it: strangers' packets, and brokers that forget."""
 
+import asyncio
 import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,8 +8,13 @@ from pathlib import Path
 import pytest
 
 from device_sdk.wire.notice import EventKind
+from gateway.link import paho_connection
+from gateway.link.address import BrokerAddress
+from gateway.link.buffer import Answers
+from gateway.link.paho import PahoLink
 from gateway.link.paho_client import without_properties
-from tests.brokers.gateway_bench import GatewayBench
+from gateway.link.port import LinkLostError
+from tests.brokers.gateway_bench import PATIENCE, GatewayBench
 from tests.brokers.mosquitto import Mosquitto
 from tests.brokers.raw_client import RawClient, packet, text
 from tests.support.envelopes import TOPICS
@@ -75,3 +81,89 @@ def test_all_of_a_packet_but_its_properties_is_kept() -> None:
 @pytest.mark.parametrize("body", [b"", b"\0", b"\0\1a", b"\0\1a\5x", b"\0\1a\xff\xff\xff\xff\xff"])
 def test_a_packet_that_ends_too_early_is_left_to_be_refused(body: bytes) -> None:
     assert without_properties(body, 0) == body
+
+
+# ---------------------------------------------------------------------------- lost answers
+
+
+class Forgetful:
+    """A broker that speaks just enough MQTT 5, and swallows as many PUBACKs as it is told to."""
+
+    def __init__(self) -> None:
+        self.swallow = 0
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> int:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = RawClient(reader, writer)
+        while (came := await client.read()) is not None:
+            kind, body = came
+            if kind & 0xF0 == 0x10:
+                await client.send(packet(0x20, b"\0\0\0"))
+            elif kind & 0xF0 == 0x30:
+                topic = 2 + int.from_bytes(body[:2])
+                if self.swallow:
+                    self.swallow -= 1
+                else:
+                    await client.send(packet(0x40, body[topic : topic + 2]))
+            elif kind == 0xC0:
+                await client.send(packet(0xD0))
+        await client.close()
+
+
+async def test_a_swallowed_puback_ends_the_connection_although_later_ones_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(paho_connection, "ANSWER_SECONDS", 0.0)
+    broker = Forgetful()
+    address = BrokerAddress(host="127.0.0.1", port=await broker.start(), tls=False)
+    link = PahoLink(address, client_id="gw-1", credentials=lambda: None)
+    async with asyncio.timeout(PATIENCE):
+        connection = await link.connect()
+        broker.swallow = 1
+        lost = asyncio.ensure_future(connection.publish("a/b", b"swallowed"))
+        await asyncio.sleep(0)  # it goes first
+        await connection.publish("a/b", b"answered")
+        with pytest.raises(LinkLostError, match="unanswered"):
+            await lost
+        with pytest.raises(LinkLostError):
+            await connection.batch()
+        again = await link.connect()
+        await again.publish("a/b", b"swallowed")
+        await again.close()
+    await broker.stop()
+
+
+async def test_on_a_slow_line_every_answer_gives_the_next_one_its_full_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, answers = asyncio.get_running_loop(), Answers()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now)
+    waits = [asyncio.ensure_future(answers.to(number)) for number in (1, 2, 3)]
+    await asyncio.sleep(0)
+    for number, wait in enumerate(waits, start=1):
+        now += 20
+        assert not answers.overdue(30)
+        answers.settle(number, [])
+        await wait
+    now += 1000
+    assert not answers.overdue(30)  # nothing is due
+    waits = [asyncio.ensure_future(answers.to(number)) for number in (4, 5)]
+    await asyncio.sleep(0)
+    now += 20
+    answers.settle(5, [])  # while the one before it is not answered
+    await waits[1]
+    now += 20
+    assert answers.overdue(30)
+    answers.settle(4, [])
+    await waits[0]
