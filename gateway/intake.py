@@ -64,8 +64,10 @@ class Intake:
             for arrival, decision in zip(ours, decisions, strict=True)
             if decision.wait and self._stays_unacked(arrival)
         }
-        self._connection.ack([arrival for arrival in arrivals if id(arrival) not in waiting])
-        self._carry_out(ours, decisions)
+        try:
+            self._connection.ack([arrival for arrival in arrivals if id(arrival) not in waiting])
+        finally:  # it is committed, also if the connection is lost by now
+            self._carry_out(ours, decisions)
 
     def _is_for_the_ledger(self, arrival: Arrival) -> bool:
         if arrival.topic == self._marker:

@@ -59,6 +59,8 @@ class Upkeep:
             swept = await self._keeper.write(lambda tx: expire.sweep(tx, self._keeper.situation))
             self._carry_out(swept.effects)
             more = swept.more
+        # Of what was dropped just before a kill or a lost connection nobody has told us.
+        self.erase_soon()
 
     async def publish_due(self, seconds: float) -> None:
         """Ask for visits to the copies whose publication or clearing is due, as room allows."""
