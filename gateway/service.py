@@ -158,8 +158,7 @@ class Gateway:
     def _link(self, parts: Parts, address: BrokerAddress, *, watching: bool = False) -> PahoLink:
         settings = self._settings
         if address.user:
-            password = _secret(settings.password_file, "password")
-            fixed = address.credentials(None if password is None else password.decode())
+            fixed = address.credentials(_password(settings.password_file))
 
             def credentials() -> Credentials | None:
                 return fixed
@@ -214,6 +213,14 @@ def _secret(path: Path | None, what: str) -> bytes | None:
         return path.read_bytes().rstrip(b"\r\n")
     except OSError as error:
         raise SettingsError(f"cannot read the {what} in {path}: {error.strerror}") from error
+
+
+def _password(path: Path | None) -> str | None:
+    secret = _secret(path, "password")
+    try:
+        return None if secret is None else secret.decode()
+    except UnicodeDecodeError:
+        raise SettingsError(f"expected a password in UTF-8 in {path}, got other bytes") from None
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

@@ -419,6 +419,15 @@ async def fails(bench: GatewayBench, kind: type[SealgateError], **options: objec
     return str(caught.value)
 
 
+async def test_a_password_that_is_no_text_is_refused_at_start(tmp_path: Path) -> None:
+    bench = GatewayBench(tmp_path, None)
+    bench.write_bundle()
+    file = bench.data / "password"
+    file.write_bytes(b"\xff\xfe\n")
+    broker = "mqtt://gw-1@127.0.0.1:1"
+    assert "UTF-8" in await fails(bench, SealgateError, broker=broker, password_file=file)
+
+
 async def test_a_gateway_that_was_not_admitted_does_not_start(tmp_path: Path) -> None:
     bench = GatewayBench(tmp_path, None)
     del bench.fleet.entries["gw-1"]
