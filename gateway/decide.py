@@ -4,7 +4,7 @@ Pure but for the transaction: many arrivals share one, and what is decided here 
 commit. No decision raises over what came; the bytes may be anybody's.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from device_sdk.trust import verify_head
 from device_sdk.wire.errors import SealgateError, TopicError
@@ -55,15 +55,7 @@ def decide(tx: Transaction, arrival: Arrival, topics: Topics, situation: Situati
         return _NOTHING  # the echo of a clear
     if topic.kind in FROM_DEVICES:
         decision = _from_device(tx, topic, arrival.payload, situation)
-        if not arrival.retained:
-            return decision
-        return Decision(
-            effects=decision.effects,
-            query=decision.query,
-            wait=decision.wait,
-            log=decision.log,
-            visit=(arrival.topic,),
-        )
+        return replace(decision, visit=(arrival.topic,)) if arrival.retained else decision
     return _retained(tx, arrival, topic, topics, situation) if arrival.retained else _NOTHING
 
 
