@@ -16,8 +16,10 @@ class Limits:
     max_readers: int = wire_limits.MAX_READERS
     max_lifetime: int = wire_limits.MAX_LIFETIME
     sender_messages: int = 200_000
-    """Messages held for one sender: against one that has run wild, not against a busy one."""
+    """Messages of one sender, until their outcome is seen: against one that has run wild, not
+    against a busy one."""
     sender_size: int = 4 * GIB
+    """Bytes held for one sender."""
     outcome_grace: int = 7 * wire_limits.DAY
     """How long after exp an outcome waits for its sender to take note of it."""
 

@@ -97,7 +97,7 @@ class Reading(Protocol):
         """Return how many read acks a reader owes."""
 
     def usage(self, sender: str) -> Usage:
-        """Return what a sender's messages take up whose content is still here."""
+        """Return what a sender's messages take up, settled ones included."""
 
     def tombstone(self, mark: bytes) -> Tombstone | None:
         """Return what is left of a forgotten message."""
@@ -149,7 +149,7 @@ class Transaction(Reading, Protocol):
         """Drop statements with not-after <= ``until``; return the devices that had one, sorted."""
 
     def add_message(self, message: Message) -> None:
-        """Add a message's row, without content and slots."""
+        """Add a message's row, without content and slots; it counts towards its sender's usage."""
 
     def set_message(self, key: MessageKey, state: MessageState, *, ended_by: str = "") -> None:
         """Change a message's state, and the detail of its end if one is given."""
@@ -158,7 +158,7 @@ class Transaction(Reading, Protocol):
         """Remove a message with its content, slots and evidence."""
 
     def add_body(self, key: MessageKey, body: Body) -> None:
-        """Store a message's content; it counts towards its sender's usage."""
+        """Store a message's content; its size counts towards its sender's usage."""
 
     def drop_body(self, key: MessageKey) -> None:
         """Erase a message's content; nothing happens if it is gone."""

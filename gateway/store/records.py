@@ -132,10 +132,12 @@ class Tombstone:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
-    """What one sender's held messages take up."""
+    """What one sender's messages take up."""
 
     messages: int
+    """Until they are forgotten: what is settled keeps its evidence till then."""
     size: int
+    """Bytes of those whose content is still here."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

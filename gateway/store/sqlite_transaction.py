@@ -83,6 +83,7 @@ class SqliteTransaction(SqliteReading):
             ended_by=message.ended_by,
         )
         self._ids[message.key] = _new_id(cursor.lastrowid)
+        self._run("count_message", sender=message.key.sender)
 
     def set_message(self, key: MessageKey, state: MessageState, *, ended_by: str = "") -> None:
         self._run("set_message", id=self._existing(key), state=state, ended_by=ended_by)
@@ -94,6 +95,8 @@ class SqliteTransaction(SqliteReading):
         for name in ("wraps", "slots", "excuses"):
             self._run(f"drop_message_{name}", id=number)
         self._run("drop_message", id=number)
+        for name in ("discount_message", "drop_unused"):
+            self._run(name, sender=key.sender)
         del self._ids[key]
 
     def add_body(self, key: MessageKey, body: Body) -> None:
@@ -106,14 +109,13 @@ class SqliteTransaction(SqliteReading):
             signature=body.signature,
             ciphertext=body.ciphertext,
         )
-        self._run("add_usage", id=number)
+        self._run("count_body", id=number)
 
     def drop_body(self, key: MessageKey) -> None:
         number = self._existing(key)
         if self._run("drop_body", id=number).rowcount:
             self.dropped = True
-            self._run("subtract_usage", id=number)
-            self._run("drop_unused", id=number)
+            self._run("discount_body", id=number)
 
     # ------------------------------------------------------------ slots and copies
 

@@ -106,18 +106,23 @@ VALUES (:id, :protected, :sign_protected, :signature, :ciphertext)
 -- name: drop_body
 DELETE FROM bodies WHERE message = :id
 
--- name: add_usage
-INSERT INTO usage (sender, messages, size) SELECT sender, 1, size FROM messages WHERE id = :id
-ON CONFLICT (sender) DO UPDATE SET messages = messages + 1, size = size + excluded.size
+-- name: count_message
+INSERT INTO usage (sender, messages, size) VALUES (:sender, 1, 0)
+ON CONFLICT (sender) DO UPDATE SET messages = messages + 1
 
--- name: subtract_usage
-UPDATE usage
-SET messages = messages - 1, size = size - (SELECT m.size FROM messages AS m WHERE m.id = :id)
-WHERE sender = (SELECT m.sender FROM messages AS m WHERE m.id = :id)
+-- name: count_body
+UPDATE usage SET size = usage.size + m.size
+FROM messages AS m WHERE m.id = :id AND usage.sender = m.sender
+
+-- name: discount_body
+UPDATE usage SET size = usage.size - m.size
+FROM messages AS m WHERE m.id = :id AND usage.sender = m.sender
+
+-- name: discount_message
+UPDATE usage SET messages = messages - 1 WHERE sender = :sender
 
 -- name: drop_unused
-DELETE FROM usage
-WHERE messages <= 0 AND sender = (SELECT m.sender FROM messages AS m WHERE m.id = :id)
+DELETE FROM usage WHERE messages <= 0 AND sender = :sender
 
 -- name: usage
 SELECT messages, size FROM usage WHERE sender = :sender

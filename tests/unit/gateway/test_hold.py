@@ -156,9 +156,20 @@ async def test_a_sender_has_a_quota_of_messages_and_of_bytes(room: Mailroom) -> 
     assert not Reason.QUOTA.final
     assert (await room.send(room.fleet.seal("lock", ["hub"]))).holding is Holding.NEW
     await room.ack(messages[0], "hub")
+    assert (await room.send(messages[2])).reason is Reason.QUOTA  # its outcome is not seen yet
+    await room.forget(messages[0])
     assert (await room.send(messages[2])).holding is Holding.NEW
     room.change(limits=Limits(sender_size=2 * len(messages[0].data) + 100))
     assert (await room.send(room.fleet.seal("thermo", ["hub"]))).reason is Reason.QUOTA
+
+
+async def test_messages_that_nobody_owes_anything_for_count_as_well(room: Mailroom) -> None:
+    room.change(limits=Limits(sender_messages=3))
+    room.fleet.revoke("phone")
+    await room.new_roster()
+    for _ in range(3):
+        assert (await room.send(room.fleet.seal("thermo", ["phone"]))).holding is Holding.NEW
+    assert (await room.send(room.fleet.seal("thermo", ["phone"]))).reason is Reason.QUOTA
 
 
 async def test_a_revoked_reader_is_excused_at_once_and_gets_no_copy(room: Mailroom) -> None:
