@@ -109,8 +109,11 @@ class Presence:
 
     # ------------------------------------------------------------------ others
 
-    def note(self, topic: str, payload: bytes) -> bool:
+    def note(self, topic: str, payload: bytes, *, backlog: bool = False) -> bool:
         """Look at a state, ours or another's; return False if it is no state at all.
+
+        With ``backlog`` it may have waited in our lasting session while no gateway was here: then
+        it only tells what was known by then, as it may be newer than a dead gateway's last will.
 
         Raises:
             GatewayConflictError: another instance is alive.
@@ -130,8 +133,11 @@ class Presence:
             self._was_here = True
         else:
             self._foreign[state.gateway] = state.ledger_id
-        known = self._times.setdefault((state.gateway, state.instance), state.time)
-        if state.status != OFFLINE and state.time > known:
+        who = (state.gateway, state.instance)
+        known = self._times.setdefault(who, state.time)
+        if backlog:
+            self._times[who] = max(known, state.time)
+        elif state.status != OFFLINE and state.time > known:
             raise GatewayConflictError(state.gateway, self._topics.prefix)
         return True
 

@@ -72,7 +72,10 @@ class Session:
     # ------------------------------------------------------------------ gateway.intake.Sorting
 
     def on_state(self, arrival: Arrival) -> None:
-        if not arrival.payload or self._presence.note(arrival.topic, arrival.payload):
+        backlog = not self._keeper.situation.reconciled
+        if not arrival.payload or self._presence.note(
+            arrival.topic, arrival.payload, backlog=backlog
+        ):
             return
         if arrival.topic == self._presence.topic:
             self._presence.changed()  # ours may have been overwritten

@@ -67,6 +67,17 @@ async def test_another_instance_whose_time_advances_stops_us(fleet: Fleet, parts
         parts.presence.note(OTHER, state(fleet, time=NOW + 1))
 
 
+async def test_states_that_waited_in_our_session_stop_nobody_but_what_follows_them_does(
+    fleet: Fleet, parts: Parts
+) -> None:
+    parts.presence.note(OTHER, state(fleet, status=OFFLINE))  # a will, signed long before the end
+    for time in (NOW + 60, NOW + 30):
+        parts.presence.note(OTHER, state(fleet, time=time), backlog=True)
+    parts.presence.note(OTHER, state(fleet, time=NOW + 60))
+    with pytest.raises(GatewayConflictError, match="gw-2"):
+        parts.presence.note(OTHER, state(fleet, time=NOW + 61))
+
+
 async def test_a_goodbye_or_last_will_is_no_sign_of_life(fleet: Fleet, parts: Parts) -> None:
     parts.presence.note(OTHER, state(fleet))
     assert parts.presence.note(OTHER, state(fleet, time=NOW + 1, status=OFFLINE))
