@@ -30,7 +30,7 @@ class Decision:
     """Topics at which something else stands than should."""
     query: Query | None = None
     wait: bool = False
-    """A read ack to be looked at again, un-PUBACKed, when the first reconcile has ended."""
+    """A read ack to be looked at again when the first reconcile has ended."""
     left: int = 0
     """Nobody can tell yet what to make of it; Unix seconds at which it is cleared all the same."""
     stray_page: bool = False

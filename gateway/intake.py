@@ -15,11 +15,10 @@ from gateway.keeper import Keeper
 from gateway.link.port import Arrival, Connection
 
 _BATCH = 256
-_MOST_UNACKED = 8
-"""Read acks that wait un-PUBACKed for the first reconcile. Mosquitto sends no more than 20 messages
-without a PUBACK by default: if all of these waited, the reconcile itself would wait for ever."""
 _MOST_WAITING = 10_000
-"""The others wait in memory. Their readers send them again if this process ends before."""
+"""Read acks that wait in memory for the first reconcile. They are PUBACKed: a broker sends only so
+many messages without a PUBACK, some only one, and the replay that they wait for comes behind them.
+Their readers answer again if this process ends before."""
 
 
 class Sorting(Protocol):
@@ -48,7 +47,6 @@ class Intake:
         self._states = topics.state("")
         self._sorting = sorting
         self._waiting: list[Arrival] = []
-        self._unacked: list[Arrival] = []
         self._log = structlog.get_logger("gateway.intake")
 
     async def run(self) -> None:
@@ -59,13 +57,10 @@ class Intake:
     async def _take_in(self, arrivals: Sequence[Arrival]) -> None:
         ours = [arrival for arrival in arrivals if self._is_for_the_ledger(arrival)]
         decisions = await self._decide(ours) if ours else []
-        waiting = {
-            id(arrival)
-            for arrival, decision in zip(ours, decisions, strict=True)
-            if decision.wait and self._stays_unacked(arrival)
-        }
+        waiting = [a for a, decision in zip(ours, decisions, strict=True) if decision.wait]
+        self._waiting += waiting[: max(0, _MOST_WAITING - len(self._waiting))]
         try:
-            self._connection.ack([arrival for arrival in arrivals if id(arrival) not in waiting])
+            self._connection.ack(arrivals)
         finally:  # it is committed, also if the connection is lost by now
             self._carry_out(ours, decisions)
 
@@ -86,15 +81,6 @@ class Intake:
             ]
         )
 
-    def _stays_unacked(self, arrival: Arrival) -> bool:
-        if len(self._waiting) >= _MOST_WAITING:
-            return False
-        self._waiting.append(arrival)
-        if len(self._unacked) >= _MOST_UNACKED:
-            return False
-        self._unacked.append(arrival)
-        return True
-
     def _carry_out(self, arrivals: Sequence[Arrival], decisions: Sequence[Decision]) -> None:
         for arrival, decision in zip(arrivals, decisions, strict=True):
             if decision.log:
@@ -107,5 +93,3 @@ class Intake:
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
             decisions = await self._decide(batch)
             self._carry_out(batch, decisions)
-        unacked, self._unacked = self._unacked, []
-        self._connection.ack(unacked)

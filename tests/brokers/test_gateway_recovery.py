@@ -147,8 +147,9 @@ async def test_a_gateway_without_a_ledger_adopts_the_copies_that_stand_at_the_br
             assert await bench.retained(INBOX) == {}
 
 
+@pytest.mark.parametrize("inflight", [1, 20])  # Mosquitto's default is 20
 async def test_more_waiting_read_acks_than_the_broker_sends_unpubacked_do_not_block_adoption(
-    tmp_path: Path, mosquitto: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, mosquitto: str, monkeypatch: pytest.MonkeyPatch, inflight: int
 ) -> None:
     made = PahoLink.__init__
 
@@ -157,7 +158,7 @@ async def test_more_waiting_read_acks_than_the_broker_sends_unpubacked_do_not_bl
         self._version = MQTTProtocolVersion.MQTTv311  # in MQTT 5 we say how much we can take
 
     monkeypatch.setattr(PahoLink, "__init__", without_mqtt5)
-    limits = "max_inflight_messages 20\n"  # Mosquitto's default
+    limits = f"max_inflight_messages {inflight}\n"
     with Mosquitto(tmp_path, program=mosquitto, extra=limits) as broker:
         bench = GatewayBench(tmp_path, broker)
         messages = [bench.fleet.seal("thermo-1", ["hub"]) for _ in range(40)]
