@@ -49,7 +49,7 @@ bench: dev mosquitto
 
 clean:
 	rm -rf .venv .venv-oracles .venv-lock build dist htmlcov .coverage .coverage.* .hypothesis
-	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache tests/interop/node_modules
 	find device_sdk gateway tests examples -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 run:
