@@ -70,8 +70,8 @@ class KeyResult(StrEnum):
     EXPIRED = "expired"
     OLDER = "older"
     """A lower serial than the highest one remembered (or the same with other content)."""
-    FOREIGN_KEY = "foreign-key"
-    """The reader key is another device's."""
+    IDENTITY_KEY = "identity-key"
+    """The reader key is an identity key of the device."""
     TOO_MANY = "too-many"
 
 
@@ -141,20 +141,19 @@ def _verify_statement(
     if roster is None or not roster.is_active(device, situation.now):
         return KeyResult.UNKNOWN_DEVICE
     try:
-        return trust.verify_key_statement(payload, device, roster)
+        statement = trust.verify_key_statement(payload, device, roster)
     except TrustError:
         return KeyResult.UNKNOWN_DEVICE
     except SignatureError:
         return KeyResult.BAD_SIGNATURE
+    is_identity = statement.spki in roster.devices[device].identities
+    return KeyResult.IDENTITY_KEY if is_identity else statement
 
 
 def _compare(tx: Reading, statement: KeyStatement, now: int) -> KeyResult:
     kid = statement.wrap_key.kid
     if statement.not_after <= now:
         return KeyResult.EXPIRED
-    # A device that states another's key as its own would get mail that only the other can open.
-    if tx.key_owner(kid) not in (None, statement.device):
-        return KeyResult.FOREIGN_KEY
     known = tx.key_statement(statement.device, kid)
     if known is not None and _stored(statement, known.statement) == known:
         return KeyResult.KNOWN

@@ -17,7 +17,7 @@ from device_sdk.wire.names import as_name
 from device_sdk.wire.roster_page import ROLE_DEVICE
 from gateway.files import write_whole
 from gateway.owner.bundle import PublicBundle
-from gateway.owner.errors import FleetError
+from gateway.owner.errors import FleetError, NotAdmittedError
 from gateway.owner.join import Candidate, enlist, examine
 from gateway.owner.signing import ROSTER_VALIDITY, Members, open_roster, sign_roster
 
@@ -114,7 +114,8 @@ class Fleet:
         is. A run that was interrupted is made good by the next one.
 
         Raises:
-            NotAdmittedError: the request is not to be admitted, see `examine` and `enlist`.
+            NotAdmittedError: the request is not to be admitted, see `examine` and `enlist`, or
+                another device has stated the same reader key.
             FleetError: the fleet's files cannot be read or written.
             TrustError, WireError: the fleet's roster is damaged or not of this root.
         """
@@ -122,6 +123,7 @@ class Fleet:
         with self._locked(), _errors_of(self.directory):
             before = self.roster()
             devices = enlist(before.devices, member, not_after=now + MEMBER_VALIDITY)
+            self._check_reader_key(member, before, now)
             members = Members(devices=devices, channels=before.channels)
             self._sign(members, previous=before.version, now=now, validity=validity)
             roster = self.roster()
@@ -129,6 +131,15 @@ class Fleet:
                 self.public.add_statement(member.name, member.key_statement, roster, now)
             self._publish()
         return Admitted(member=member, roster=roster, is_new=member.name not in before.devices)
+
+    def _check_reader_key(self, member: Candidate, roster: Roster, now: int) -> None:
+        # One of two devices with the same key cannot use it, or was copied from the other.
+        for name in roster.devices if member.reader_spki else ():
+            stated = self.public.statements(name, roster, now).values()
+            if name != member.name and any(one.spki == member.reader_spki for one in stated):
+                raise NotAdmittedError(
+                    f"{member.name} brings the reader key of {name}: find out which of them made it"
+                )
 
     def _sign(
         self, members: Members, *, previous: int, now: int, validity: int = ROSTER_VALIDITY

@@ -25,6 +25,8 @@ class Candidate:
     identity_spki: bytes
     key_statement: bytes = b""
     """A device's signed reader-key statement; empty for a gateway."""
+    reader_spki: bytes = b""
+    """The key that it states."""
 
     @property
     def fingerprint(self) -> str:
@@ -47,11 +49,14 @@ def examine(data: bytes, *, role: str, now: int, fingerprint: str = "") -> Candi
         raise NotAdmittedError(f"this is not a join request: {error}") from error
     _check_name(request.name)
     _check_statement(request.name, statement, role=role, now=now)
+    if statement is not None and statement.spki == request.identity_spki:
+        raise NotAdmittedError(f"{request.name}'s reader key is its identity key: make it anew")
     candidate = Candidate(
         name=request.name,
         role=role,
         identity_spki=request.identity_spki,
         key_statement=request.key_statement,
+        reader_spki=b"" if statement is None else statement.spki,
     )
     if fingerprint and candidate.fingerprint != fingerprint.lower():
         raise NotAdmittedError(

@@ -60,9 +60,6 @@ class Reading(Protocol):
     def key_serial(self, device: str) -> int:
         """Return the highest serial ever stored for a device, also of dropped statements; or 0."""
 
-    def key_owner(self, kid: bytes) -> str | None:
-        """Return the device that has a statement for a reader key."""
-
     def devices_with_keys(self) -> list[str]:
         """Return every device that has a statement, sorted."""
 

@@ -107,10 +107,6 @@ class SqliteReading:
     def key_serial(self, device: str) -> int:
         return self._number("key_serial", device=device)
 
-    def key_owner(self, kid: bytes) -> str | None:
-        row = self._one("key_owner", kid=kid)
-        return None if row is None else str(row[0])
-
     def devices_with_keys(self) -> list[str]:
         return [device for (device,) in self._all("devices_with_keys")]
 

@@ -295,12 +295,14 @@ async def test_key_statements_are_found_by_device_and_key_and_dropped_by_time(
     assert await ledger.read(lambda tx: tx.key_statements("hub")) == [first, second]
     assert await ledger.read(lambda tx: tx.key_statement("hub", first.kid)) == first
     assert await ledger.read(lambda tx: tx.key_statement("phone", first.kid)) is None
-    assert await ledger.read(lambda tx: tx.key_owner(first.kid)) == "hub"
-    assert await ledger.read(lambda tx: tx.key_owner(bytes(16))) is None
+    same_key = replace(first, device="phone")
+    await ledger.run(lambda tx: tx.add_key_statement(same_key))
+    assert await ledger.read(lambda tx: tx.key_statement("hub", first.kid)) == first
+    assert await ledger.read(lambda tx: tx.key_statement("phone", first.kid)) == same_key
     again = replace(first, serial=3, not_after=30)
     await ledger.run(lambda tx: tx.add_key_statement(again))
     assert await ledger.read(lambda tx: tx.key_statements("hub")) == [second, again]
-    assert await ledger.run(lambda tx: tx.drop_key_statements(20)) == ["hub"]
+    assert await ledger.run(lambda tx: tx.drop_key_statements(20)) == ["hub", "phone"]
     assert await ledger.run(lambda tx: tx.drop_key_statements(30)) == ["hub"]
     assert await ledger.read(lambda tx: tx.devices_with_keys()) == []
     assert await ledger.read(lambda tx: tx.key_serial("hub")) == 3

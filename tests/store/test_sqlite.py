@@ -1,6 +1,7 @@
 """What is particular to the ledger in one SQLite file."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
@@ -40,10 +41,14 @@ def _digest(path: Path) -> bytes:
 
 
 def _damage(path: Path) -> None:
-    """Overwrite the first bytes of every page but the first two."""
+    """Overwrite the beginning of every table and index but the ledger's own id."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        roots = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE tbl_name != 'meta' AND rootpage > 0"
+        ).fetchall()
     data = bytearray(path.read_bytes())
-    for page in range(2, len(data) // 4096):
-        data[page * 4096 : page * 4096 + 8] = b"\xff" * 8
+    for (page,) in roots:  # the first page is number 1
+        data[(page - 1) * 4096 : (page - 1) * 4096 + 8] = b"\xff" * 8
     path.write_bytes(data)
 
 

@@ -28,12 +28,13 @@ CREATE TABLE key_serials (
 ) WITHOUT ROWID;
 
 CREATE TABLE key_statements (
-    kid BLOB PRIMARY KEY,
     device TEXT NOT NULL,
+    kid BLOB NOT NULL,
     serial INTEGER NOT NULL,
     not_before INTEGER NOT NULL,
     not_after INTEGER NOT NULL,
     statement BLOB NOT NULL,
+    PRIMARY KEY (device, kid),
     UNIQUE (device, serial)
 );
 

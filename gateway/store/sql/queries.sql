@@ -45,16 +45,13 @@ WHERE device = :device ORDER BY serial
 -- name: key_serial
 SELECT serial FROM key_serials WHERE device = :device
 
--- name: key_owner
-SELECT device FROM key_statements WHERE kid = :kid
-
 -- name: devices_with_keys
 SELECT DISTINCT device FROM key_statements ORDER BY device
 
 -- name: add_key_statement
 INSERT INTO key_statements (kid, device, serial, not_before, not_after, statement)
 VALUES (:kid, :device, :serial, :not_before, :not_after, :statement)
-ON CONFLICT (kid) DO UPDATE SET
+ON CONFLICT (device, kid) DO UPDATE SET
     serial = excluded.serial, not_before = excluded.not_before, not_after = excluded.not_after,
     statement = excluded.statement
 

@@ -135,11 +135,28 @@ async def test_a_device_can_state_a_key_anew_with_another_validity(room: Mailroo
     assert await _listed(room, "hub") == [again]
 
 
-async def test_another_devices_key_announced_as_ones_own_is_refused(room: Mailroom) -> None:
-    stolen = _state(room, "hub", NOW, room.fleet.members["phone"].reader_spki)
-    taken = await room.announce("hub", stolen)
-    assert taken.result is KeyResult.FOREIGN_KEY
-    assert len(await _listed(room, "hub")) == 1
+async def test_a_device_whose_key_another_states_as_its_own_can_still_state_it(
+    room: Mailroom,
+) -> None:
+    hub = room.fleet.members["hub"]
+    spki = made_up_key()
+    stolen = room.fleet.members["phone"].state_key(spki, serial=NOW)
+    assert (await room.announce("phone", stolen)).result is KeyResult.NEW
+    own = hub.state_key(spki, serial=NOW)
+    assert (await room.announce("hub", own)).result is KeyResult.NEW
+    assert await _listed(room, "hub") == [hub.statement, own]
+
+
+async def test_an_identity_key_is_never_a_reader_key(room: Mailroom) -> None:
+    assert room.situation.roster is not None
+    spki = made_up_key()
+    entry = room.situation.roster.devices["hub"]
+    listed = replace(entry, identities=(*entry.identities, spki))
+    devices = {**room.situation.roster.devices, "hub": listed}
+    room.situation = replace(room.situation, roster=replace(room.situation.roster, devices=devices))
+    assert (await room.announce("hub", _state(room, "hub", NOW, spki))).result is (
+        KeyResult.IDENTITY_KEY
+    )
 
 
 async def test_another_devices_statement_under_ones_own_topic_is_crossed(room: Mailroom) -> None:

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from device_sdk.identity import Identity
 from device_sdk.wire import cose
 from device_sdk.wire.join_request import JoinRequest
 from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.limits import READER_KEY_VALIDITY
+from tests.support.envelopes import made_up_key
 
 NOW = 1_800_000_000
 
@@ -18,11 +17,9 @@ MakeRequest = Callable[..., bytes]
 
 
 @pytest.fixture
-def device_request(rsa_keys: list[rsa.RSAPrivateKey]) -> MakeRequest:
+def device_request() -> MakeRequest:
     """Return a maker of devices' join requests."""
-    reader_spki = (
-        rsa_keys[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    )
+    reader_keys: dict[str, bytes] = {}
 
     def make(
         name: str,
@@ -31,11 +28,12 @@ def device_request(rsa_keys: list[rsa.RSAPrivateKey]) -> MakeRequest:
         valid_from: int = NOW - 60,
         validity: int = READER_KEY_VALIDITY,
         stated_for: str = "",
+        key_of: str = "",
     ) -> bytes:
         identity = identity or Identity.generate()
         statement = KeyStatement(
             device=stated_for or name,
-            spki=reader_spki,
+            spki=reader_keys.setdefault(key_of or name, made_up_key()),
             not_before=valid_from,
             not_after=valid_from + validity,
             serial=valid_from,

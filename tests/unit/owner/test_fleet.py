@@ -132,6 +132,17 @@ def test_rubbish_in_the_bundle_does_not_stop_an_admission(
     assert public_roster(fleet).is_active("hub", NOW)
 
 
+def test_another_devices_reader_key_is_not_admitted(
+    fleet: Fleet, device_request: MakeRequest
+) -> None:
+    fleet.admit(device_request("hub"), now=NOW)
+    before = contents(fleet.directory)
+    with pytest.raises(NotAdmittedError, match="reader key of hub"):
+        fleet.admit(device_request("aaa", key_of="hub"), now=NOW)
+    assert contents(fleet.directory) == before
+    fleet.admit(device_request("aaa"), now=NOW)
+
+
 def test_a_refused_request_leaves_every_file_as_it_was(
     fleet: Fleet, device_request: MakeRequest
 ) -> None:
