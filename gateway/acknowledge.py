@@ -26,7 +26,7 @@ class AckResult(StrEnum):
     NOT_OWED = "not-owed"
     """Its slot was settled before: the clear goes out again, which is the reader's answer."""
     NOT_RECONCILED = "not-reconciled"
-    """No row, and the first reconcile has not ended: keep it un-PUBACKed and try again after."""
+    """No row, and the first reconcile has not ended: try again after."""
     UNKNOWN_MESSAGE = "unknown-message"
     MALFORMED = "malformed"
     CROSSED = "crossed"

@@ -18,7 +18,7 @@ from device_sdk.wire.state import OFFLINE, ONLINE, PAUSED, State
 from device_sdk.wire.topics import Kind, Topics
 from gateway.errors import GatewayError
 from gateway.keeper import Keeper
-from gateway.link.port import Connection, Will
+from gateway.link.port import BrokerRefusedError, Connection, Will
 from gateway.logs import short_id
 
 _SOFTWARE = f"sealgate {version('sealgate')}"
@@ -89,7 +89,10 @@ class Presence:
         await self._publish(connection, OFFLINE)
 
     async def _publish(self, connection: Connection, status: str) -> None:
-        await connection.publish(self.topic, self._signed(status), retain=True)
+        try:
+            await connection.publish(self.topic, self._signed(status), retain=True)
+        except BrokerRefusedError as error:  # such as over a quota: the next one may pass
+            self._log.error("state_refused", reason=str(error))
 
     def _signed(self, status: str) -> bytes:
         situation = self._keeper.situation

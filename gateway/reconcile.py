@@ -20,7 +20,7 @@ from gateway import copies
 from gateway.decide import Decision
 from gateway.deliver import Deliverer
 from gateway.keeper import Keeper
-from gateway.link.port import Arrival, Connection
+from gateway.link.port import Arrival, BrokerRefusedError, Connection
 from gateway.standing import copy_topic
 from gateway.store.port import Transaction
 from gateway.store.records import CopyRef
@@ -140,12 +140,18 @@ class Sweeper:
         self._token = os.urandom(16)
         self._came_back.clear()
         while not self._came_back.is_set():
-            await self._connection.publish(self._marker, self._token)
+            await self._publish_marker()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_MARKER_SECONDS):
                     await self._came_back.wait()
         await self._connection.unsubscribe(leave)
         return self._replayed
+
+    async def _publish_marker(self) -> None:
+        try:
+            await self._connection.publish(self._marker, self._token)
+        except BrokerRefusedError as error:  # such as over a quota: the next one may pass
+            self._log.error("marker_refused", reason=str(error))
 
     # ------------------------------------------------------------------ what follows
 

@@ -6,7 +6,7 @@ It retains, echoes nothing, and PUBACKs when the test lets it.
 import asyncio
 from collections.abc import Sequence
 
-from gateway.link.port import Arrival, LinkLostError
+from gateway.link.port import Arrival, BrokerRefusedError, LinkLostError
 
 
 class BrokerDouble:
@@ -25,6 +25,8 @@ class BrokerDouble:
         self.answering = asyncio.Event()
         self.answering.set()
         self.lost = False
+        self.refusals = 0
+        """Publications to refuse from now on, as a broker over a quota does."""
         self._news = asyncio.Condition()
 
     async def subscribe(self, filters: Sequence[str]) -> None:
@@ -38,6 +40,9 @@ class BrokerDouble:
     ) -> None:
         if self.lost:
             raise LinkLostError("the test ended it")
+        if self.refusals:
+            self.refusals -= 1
+            raise BrokerRefusedError("the test wants it")
         async with self._news:
             self.published.append((topic, payload))
             if retain:

@@ -126,6 +126,17 @@ async def test_the_state_is_published_at_once_and_whenever_it_changes(
     assert opened(fleet, parts.presence.will().payload).status == OFFLINE
 
 
+async def test_a_state_that_the_broker_refused_is_followed_by_the_next(
+    fleet: Fleet, parts: Parts
+) -> None:
+    broker = BrokerDouble()
+    broker.refusals = 1
+    running = asyncio.ensure_future(parts.presence.run(broker, 0.01))
+    ((_, data),) = (await broker.until(1))[:1]
+    assert opened(fleet, data).status == ONLINE
+    running.cancel()
+
+
 # ---------------------------------------------------------------------------- before it starts
 
 

@@ -120,6 +120,15 @@ async def test_a_marker_that_the_broker_dropped_is_sent_again(
     assert set(broker.subscribed) == {MARKER}
 
 
+async def test_a_marker_that_the_broker_refused_is_sent_again(
+    parts: Parts, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "_MARKER_SECONDS", 0.01)
+    broker.refusals = 2
+    await broker.sweeper.sweep(just_subscribed=True)
+    assert set(broker.subscribed) == {MARKER}
+
+
 async def test_wrong_and_stale_trust_is_put_right(
     fleet: Fleet, parts: Parts, broker: Broker
 ) -> None:
