@@ -183,6 +183,7 @@ class Sweeper:
         while refs := await self._keeper.read(partial(copies.owed_after, after=last, limit=_WALK)):
             absent = [ref for ref in refs if copy_topic(self._topics, ref) not in self._met]
             if absent:
+                await self._deliverer.room()
                 await self._keeper.write(partial(self._note_missed, absent))
                 self._deliverer.visit(copy_topic(self._topics, ref) for ref in absent)
             count, last = count + len(absent), refs[-1]
