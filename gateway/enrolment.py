@@ -46,8 +46,9 @@ def init_gateway(data: Path, name: str, passphrase: bytes | None, now: int) -> P
     request = JoinRequest(name=name, identity_spki=identity.spki, time=now)
     path = data / JOIN_REQUEST_FILE
     write_whole(path, cose.sign(request, identity, cose.FLEETLESS_AAD))
-    # The identity comes last: a directory that has one is complete.
+    # The identity last: without it an init that was cut short can be done again.
     identity.save(data / IDENTITY_FILE, passphrase)
+    # The identity comes last: a directory that has one is complete.
     return path
 
 

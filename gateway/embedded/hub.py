@@ -12,7 +12,7 @@ from paho.mqtt.matcher import MQTTMatcher
 from gateway.access import Action, Client, Role, may
 
 from . import packets
-from .limits import ABSENT_SECONDS, MAX_FILTERS
+from .limits import ABSENT_SECONDS, MAX_FILTER_CHARS, MAX_FILTERS
 from .packets import Connect, Message
 from .retained import Retained
 from .session import Link, Session
@@ -179,7 +179,8 @@ class Hub:
 
     def _grant(self, session: Session, topic_filter: str, qos: int) -> int:
         full = len(session.filters) >= MAX_FILTERS and topic_filter not in session.filters
-        if full or not self._may(session.client, "subscribe", topic_filter):
+        too_long = len(topic_filter) > MAX_FILTER_CHARS
+        if full or too_long or not self._may(session.client, "subscribe", topic_filter):
             return packets.REFUSED_FILTER
         granted = min(qos, 1)  # QoS 2 is granted as QoS 1 (MQTT 3.1.1, 3.9.3)
         session.filters[topic_filter] = granted

@@ -22,6 +22,8 @@ MAX_STRANGERS = 100
 
 # Filters of one session: the keys of 1,000 readers, some roster pages, and generous room.
 MAX_FILTERS = 4096
+# Characters of one filter; the longest that matches anything of ours is a quarter of that.
+MAX_FILTER_CHARS = 1024
 
 # QoS 1 messages sent to a client and not yet PUBACKed. A gateway PUBACKs only after its ledger has
 # committed, in batches of up to 256 messages, so several batches must fit.

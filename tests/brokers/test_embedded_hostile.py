@@ -256,6 +256,12 @@ async def test_asking_for_everything_again_and_again_without_reading_ends_the_co
     await _others_are_served(bench)
 
 
+async def test_a_filter_longer_than_any_topic_is_refused(bench: Bench) -> None:
+    mallory = await bench.log_in("mallory")
+    inbox = f"{PREFIX}/inbox/mallory"
+    assert await mallory.subscribe(f"{inbox}/{'x' * 2000}", f"{inbox}/#") == [0x80, 1]
+
+
 async def test_a_filter_that_one_subscribe_repeats_is_answered_once(bench: Bench) -> None:
     gateway = await bench.log_in("gw-1")
     for number in range(3):

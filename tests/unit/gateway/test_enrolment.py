@@ -10,6 +10,7 @@ from device_sdk.wire.errors import MalformedError
 from device_sdk.wire.join_request import verify_join_request
 from device_sdk.wire.roster_page import ROLE_DEVICE, ROLE_GATEWAY, DeviceEntry
 from gateway.enrolment import (
+    JOIN_REQUEST_FILE,
     EnrolmentError,
     NotAdmittedError,
     admitted_name,
@@ -94,3 +95,14 @@ def test_a_gateway_that_is_none_or_no_longer_one_has_no_name(
     fleet.entries["gw-7"] = entry(identity, role, **changes)
     with pytest.raises(NotAdmittedError):
         admitted_name(fleet.roster(), identity, NOW)
+
+
+def test_an_init_that_was_cut_short_can_be_done_again(tmp_path: Path) -> None:
+    data = tmp_path / "gw"
+    (data / JOIN_REQUEST_FILE).mkdir(parents=True)  # the request cannot be put in its place
+    data.chmod(0o700)
+    with pytest.raises(OSError, match=JOIN_REQUEST_FILE):
+        init_gateway(data, "gw-1", None, NOW)
+    (data / JOIN_REQUEST_FILE).rmdir()
+    assert init_gateway(data, "gw-1", None, NOW).stat().st_size > 0
+    load_identity(data, None)
