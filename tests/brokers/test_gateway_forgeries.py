@@ -1,4 +1,4 @@
-"""Read acks and *seen* that nobody should believe, on every broker: nothing is given up for them."""
+"""Read acks and *seen* that nobody should believe, on every broker: nothing is given up."""
 
 from device_sdk.wire.notice import EventKind
 from device_sdk.wire.topics import Kind
