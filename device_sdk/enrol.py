@@ -8,8 +8,7 @@ from pathlib import Path
 
 from device_sdk.broker_url import BrokerUrl
 from device_sdk.errors import RootMismatchError
-from device_sdk.key_file import write_private_file
-from device_sdk.keystore import KeyStore, check_holds_device
+from device_sdk.keystore import JOIN_REQUEST, KeyStore, check_holds_device
 from device_sdk.settings_file import (
     has_pin,
     read_pin,
@@ -19,8 +18,6 @@ from device_sdk.settings_file import (
     write_settings,
 )
 from device_sdk.trust import Pin
-
-JOIN_REQUEST = "join-request"
 
 
 def create_device(directory: Path, name: str, passphrase: bytes | None, *, now: int) -> Path:
@@ -33,10 +30,8 @@ def create_device(directory: Path, name: str, passphrase: bytes | None, *, now: 
         MalformedError: the name is none.
         KeyFileError: the directory is open to others.
     """
-    with KeyStore.create(directory, name, passphrase, now=now) as keystore:
-        path = directory / JOIN_REQUEST
-        write_private_file(path, keystore.join_request(now=now))
-        return path
+    KeyStore.create(directory, name, passphrase, now=now).close()
+    return directory / JOIN_REQUEST
 
 
 def trust_root(

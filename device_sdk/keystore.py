@@ -1,10 +1,12 @@
 """A device's keys at rest: one directory, one process, nobody else.
 
-Layout: ``identity.pem``, and for each reader key ``reader-SERIAL.pem`` with the statement that
-announces it, ``reader-SERIAL.statement``. Directory 0700, files 0600; anything looser is refused.
+Layout: ``identity.pem``, the ``join-request`` for the owner, and for each reader key
+``reader-SERIAL.pem`` with the statement that announces it, ``reader-SERIAL.statement``. Directory
+0700, files 0600; anything looser is refused.
 """
 
 import fcntl
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +25,10 @@ from device_sdk.wire.limits import CLOCK_SKEW, READER_KEY_RENEWAL, READER_KEY_VA
 from device_sdk.wire.names import as_name
 
 IDENTITY_FILE = "identity.pem"
+JOIN_REQUEST = "join-request"
 _LOCK = "lock"
+
+logger = logging.getLogger(__name__)
 
 
 class DirectoryInUseError(SealgateError):
@@ -60,7 +65,9 @@ class KeyStore:
 
     @classmethod
     def create(cls, directory: Path, name: str, passphrase: bytes | None, *, now: int) -> Self:
-        """Make a device: its directory, identity and first reader key.
+        """Make a device: its directory, identity, first reader key and join request.
+
+        What was killed half-way, or failed, can be repeated.
 
         Raises:
             NoDeviceError: the directory already holds a device.
@@ -69,15 +76,13 @@ class KeyStore:
         as_name(name, "device name")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_private(directory)
-        if (directory / IDENTITY_FILE).exists():
-            raise NoDeviceError(f"{directory} already holds a device: choose another directory")
         lock = _take_lock(directory)
-        identity = Identity.generate()
-        first = _make_reader_key(name, identity, now=now, serial=now)
-        # The identity comes last: a directory that has one is complete.
-        _save_reader_key(directory, first, passphrase)
-        identity.save(directory / IDENTITY_FILE, passphrase)
-        return cls(directory, passphrase, lock)
+        try:
+            _make_device(directory, name, passphrase, now=now)
+            return cls(directory, passphrase, lock)
+        except BaseException:
+            os.close(lock)
+            raise
 
     @classmethod
     def open(cls, directory: Path, passphrase: bytes | None) -> Self:
@@ -129,13 +134,7 @@ class KeyStore:
 
     def join_request(self, *, now: int) -> bytes:
         """Return the signed request by which the owner admits this device (PROTOCOL 8.2)."""
-        request = JoinRequest(
-            name=self.name,
-            identity_spki=self.identity.spki,
-            time=now,
-            key_statement=self._keys[-1].signed,
-        )
-        return cose.sign(request, self.identity, cose.FLEETLESS_AAD)
+        return _join_request(self.identity, self._keys[-1], now=now)
 
     def renewal_due(self, *, now: int) -> bool:
         """Tell whether the newest reader key is old enough for a successor."""
@@ -160,23 +159,35 @@ class KeyStore:
         expired = [own for own in self._keys[:-1] if own.statement.not_after + CLOCK_SKEW < now]
         for own in expired:
             path = _reader_path(self.directory, own.statement.serial)
-            path.unlink(missing_ok=True)
+            # The statement goes first: a key without one is erased by the next opening.
             path.with_suffix(".statement").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             self._keys.remove(own)
         return len(expired)
 
     def _load_reader_keys(self) -> list[OwnReaderKey]:
-        keys = []
-        for path in self.directory.glob("reader-*.statement"):
-            signed = path.read_bytes()
-            statement = cose.parse_signed(KeyStatement, signed).verify(
-                self.identity.public, cose.FLEETLESS_AAD
-            )
-            key = ReaderKey.load(path.with_suffix(".pem"), self._passphrase)
-            keys.append(OwnReaderKey(statement=statement, signed=signed, key=key))
-        if not keys:
+        _clear_orphans(self.directory)
+        statements = sorted(
+            (self._load_statement(path) for path in self.directory.glob("reader-*.statement")),
+            key=lambda loaded: loaded[0].serial,
+        )
+        if not statements:
             raise KeyFileError(f"{self.directory} holds an identity, but no reader key")
-        return sorted(keys, key=lambda own: own.statement.serial)
+        keys = []
+        for statement, signed in statements:
+            path = _reader_path(self.directory, statement.serial)
+            if statement is not statements[-1][0] and not path.exists():
+                # Erased, but for its statement; only the newest is never erased.
+                logger.warning("there is no key file %s: what is sealed to it stays sealed", path)
+                continue
+            key = ReaderKey.load(path, self._passphrase)
+            keys.append(OwnReaderKey(statement=statement, signed=signed, key=key))
+        return keys
+
+    def _load_statement(self, path: Path) -> tuple[KeyStatement, bytes]:
+        signed = path.read_bytes()
+        parsed = cose.parse_signed(KeyStatement, signed)
+        return parsed.verify(self.identity.public, cose.FLEETLESS_AAD), signed
 
 
 def check_holds_device(directory: Path) -> None:
@@ -184,6 +195,40 @@ def check_holds_device(directory: Path) -> None:
     if not (directory / IDENTITY_FILE).exists():
         raise NoDeviceError(f"{directory} holds no device: sealgate device init makes one")
     check_private(directory)
+
+
+def _make_device(directory: Path, name: str, passphrase: bytes | None, *, now: int) -> None:
+    if (directory / IDENTITY_FILE).exists():
+        raise NoDeviceError(f"{directory} already holds a device: choose another directory")
+    # Left by a making that was cut off, under an identity that nobody has.
+    for path in directory.glob("reader-*.statement"):
+        path.unlink()
+    _clear_orphans(directory)
+    identity = Identity.generate()
+    first = _make_reader_key(name, identity, now=now, serial=now)
+    _save_reader_key(directory, first, passphrase)
+    write_private_file(directory / JOIN_REQUEST, _join_request(identity, first, now=now))
+    # The identity comes last: a directory that has one is complete.
+    identity.save(directory / IDENTITY_FILE, passphrase)
+
+
+def _join_request(identity: Identity, newest: OwnReaderKey, *, now: int) -> bytes:
+    request = JoinRequest(
+        name=newest.statement.device,
+        identity_spki=identity.spki,
+        time=now,
+        key_statement=newest.signed,
+    )
+    return cose.sign(request, identity, cose.FLEETLESS_AAD)
+
+
+def _clear_orphans(directory: Path) -> None:
+    """Erase reader keys without a statement: half-written, half-erased, and never in use."""
+    for path in directory.glob("reader-*.pem"):
+        if not path.with_suffix(".statement").exists():
+            path.unlink()
+    for path in directory.glob(".reader-*.new"):
+        path.unlink()
 
 
 def _make_reader_key(name: str, identity: Identity, *, now: int, serial: int) -> OwnReaderKey:

@@ -121,3 +121,67 @@ def test_a_restored_device_takes_a_serial_above_the_one_others_know(tmp_path: Pa
     with KeyStore.create(tmp_path / "hub", "hub", None, now=NOW) as store:
         assert store.add_reader_key(now=NOW, above=NOW + 500).statement.serial == NOW + 501
         assert store.add_reader_key(now=NOW).statement.serial == NOW + 502
+
+
+def kill_in(directory: Path, victim: str, action: str) -> None:
+    """Run an action on a device in a process that a kill ends as soon as it calls ``victim``."""
+    program = f"""
+import os, sys
+from pathlib import Path
+from device_sdk.identity import Identity
+from device_sdk.keystore import KeyStore
+{victim} = lambda *_, **__: os.kill(os.getpid(), 9)
+directory = Path(sys.argv[1])
+{action}
+"""
+    assert subprocess.run([sys.executable, "-c", program, str(directory)], check=False).returncode
+
+
+@pytest.mark.parametrize("gone", [".statement", ".pem"])
+def test_a_crash_while_an_old_key_is_erased_leaves_a_device_that_opens(
+    tmp_path: Path, gone: str
+) -> None:
+    directory = tmp_path / "hub"
+    with KeyStore.create(directory, "hub", None, now=NOW) as store:
+        new = store.add_reader_key(now=NOW + 1)
+    (directory / f"reader-{NOW}{gone}").unlink()
+    with KeyStore.open(directory, None) as store:
+        assert [own.statement for own in store.reader_keys] == [new.statement]
+    assert not (directory / f"reader-{NOW}.pem").exists()
+
+
+def test_the_newest_key_is_missed(tmp_path: Path) -> None:
+    KeyStore.create(tmp_path / "hub", "hub", None, now=NOW).close()
+    (tmp_path / "hub" / f"reader-{NOW}.pem").unlink()
+    with pytest.raises(KeyFileError, match="no key file"):
+        KeyStore.open(tmp_path / "hub", None)
+
+
+def test_a_making_that_was_killed_can_be_repeated(tmp_path: Path) -> None:
+    directory = tmp_path / "hub"
+    create = f"KeyStore.create(directory, 'hub', None, now={NOW})"
+    kill_in(directory, "Identity.save", create)
+    with KeyStore.create(directory, "hub", None, now=NOW + 5) as store:
+        assert [own.statement.serial for own in store.reader_keys] == [NOW + 5]
+    KeyStore.open(directory, None).close()
+
+
+def test_a_half_written_private_key_is_erased(tmp_path: Path) -> None:
+    directory = tmp_path / "hub"
+    KeyStore.create(directory, "hub", None, now=NOW).close()
+    kill_in(
+        directory, "Path.replace", f"KeyStore.open(directory, None).add_reader_key(now={NOW} + 1)"
+    )
+    assert list(directory.glob(".reader-*"))
+    KeyStore.open(directory, None).close()
+    assert not list(directory.glob(".reader-*"))
+
+
+def test_a_directory_where_no_device_could_be_made_is_free(tmp_path: Path) -> None:
+    directory = tmp_path / "hub"
+    directory.mkdir(mode=0o700)
+    (directory / "join-request").mkdir()  # in the way of the file
+    with pytest.raises(OSError, match="join-request"):
+        KeyStore.create(directory, "hub", None, now=NOW)
+    (directory / "join-request").rmdir()
+    KeyStore.create(directory, "hub", None, now=NOW).close()
