@@ -142,20 +142,20 @@ class Keeper:
         return await self._insist(lambda: self.ledger.read(work))
 
     async def erase(self) -> bool:
-        """`Ledger.erase`, as insistent as `write`."""
-        return await self._insist(self.ledger.erase)
+        """`Ledger.erase`, as insistent as `write`, but without a pause: it needs more disk."""
+        return await self._insist(self.ledger.erase, pausing=False)
 
-    async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def _insist(self, attempt: Callable[[], Awaitable[T]], *, pausing: bool = True) -> T:
         pause = _FIRST_PAUSE
         while True:
             try:
                 result = await attempt()
             except LedgerUnavailableError as error:
                 self._log.error("ledger_unavailable", reason=str(error), retry_in=pause)
-                self._disk_fails = True
+                self._disk_fails |= pausing
                 self._renew()
             else:
-                if self._disk_fails:
+                if self._disk_fails and pausing:
                     self._disk_fails = False
                     self._renew()
                 return result

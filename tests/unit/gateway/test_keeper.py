@@ -95,6 +95,25 @@ async def test_while_the_disk_is_full_the_gateway_pauses_and_nothing_is_confirme
     assert changes == [True, False]
 
 
+async def test_an_erasure_for_which_the_disk_has_no_room_pauses_nothing(
+    ledger: FailingLedger, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = asyncio.Event()
+
+    async def erase() -> bool:
+        if failed.is_set():
+            return True
+        failed.set()
+        raise LedgerUnavailableError("the test's disk is full")
+
+    monkeypatch.setattr(ledger, "erase", erase)
+    erasing = asyncio.ensure_future(keeper.erase())
+    await failed.wait()
+    await asyncio.sleep(0)
+    assert not keeper.situation.paused
+    assert await erasing
+
+
 async def test_a_leap_of_the_clock_pauses_until_the_operator_confirms_it(
     fleet: Fleet, ledger: FailingLedger, keeper: Keeper, clocks: Clocks
 ) -> None:
