@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -227,7 +227,10 @@ def _payload(text: str) -> str | bytes:
     """Return the argument, or standard input; what is no text stays bytes."""
     if text != "-":
         return text
-    data = sys.stdin.buffer.read(MAX_PAYLOAD + 1)
+    stdin: TextIO | None = sys.stdin
+    if stdin is None:
+        raise typer.BadParameter("- is standard input, which is closed")
+    data = stdin.buffer.read(MAX_PAYLOAD + 1)
     try:
         return data.decode()
     except UnicodeDecodeError:

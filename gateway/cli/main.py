@@ -4,7 +4,6 @@ Modules of commands import what they need when they are called, so that ``sealga
 and no command loads another's half of the project.
 """
 
-import io
 import os
 import sys
 from importlib import metadata
@@ -14,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from device_sdk.wire.errors import SealgateError
-from gateway.cli import demo, fleet, gateway_cmd, messages, serve
+from gateway.cli import demo, fleet, gateway_cmd, messages, serve, streams
 from gateway.cli.terminal import Terminal
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
@@ -90,11 +89,9 @@ def root(
 
 def main() -> None:
     """Run one command. An error is one line on stderr; SEALGATE_DEBUG=1 shows its origin."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what cannot be shown here is shown as \u2713
-            stream.reconfigure(errors="backslashreplace")
-    command = typer.main.get_command(app)
     try:
+        streams.prepare()
+        command = typer.main.get_command(app)
         sys.exit(command.main(prog_name="sealgate", standalone_mode=False))
     except Exception as error:
         if os.environ.get("SEALGATE_DEBUG") == "1":
@@ -102,6 +99,7 @@ def main() -> None:
         code, text = _explain(error)
         if text:
             print("sealgate:", " ".join(text.split()), file=sys.stderr)
+        streams.drop_unwritten()
         sys.exit(code)
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -38,7 +38,8 @@ class Terminal:
     @property
     def has_person(self) -> bool:
         """Whether somebody is there who can be asked."""
-        return sys.stdin.isatty() and sys.stderr.isatty()
+        stdin: TextIO | None = sys.stdin  # None if it is closed
+        return stdin is not None and stdin.isatty() and sys.stderr.isatty()
 
     def new_passphrase(self, file: Path | None, *, what: str) -> bytes | None:
         """Return the passphrase for new keys, None for unencrypted ones, which is warned of.

@@ -82,6 +82,37 @@ def test_a_message_that_could_not_be_written_is_not_acknowledged(home: Home) -> 
     assert [message["text"] for message in home.read("hub")] == ["not lost"]
 
 
+@pytest.mark.parametrize(
+    ("where", "complaint"), [(">&-", "standard output is closed"), ("> /dev/full", "No space left")]
+)
+def test_a_message_that_nobody_could_see_is_not_acknowledged(
+    where: str, complaint: str, home: Home
+) -> None:
+    home.send("not lost", "hub")
+    for how in ("", "--json"):
+        done = home.through_sh(f"device read --dir ./hub {how} {where}")
+        assert (done.code, done.err.count("\n"), complaint in done.err) == (1, 1, True), done
+    assert [message["text"] for message in home.read("hub")] == ["not lost"]
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "complaint"),
+    [("x >&-", 1, "standard output is closed"), ("- <&-", 2, "standard input, which is closed")],
+)
+def test_nothing_is_sent_when_its_id_or_content_has_no_way(
+    command: str, code: int, complaint: str, home: Home
+) -> None:
+    done = home.through_sh(f"device send --dir ./thermo-1 --to hub {command}")
+    assert (done.code, done.err.count("\n"), complaint in done.err) == (code, 1, True), done
+    assert home.owing() == []
+
+
+def test_a_warning_is_not_printed_among_the_results_where_stderr_is_closed(home: Home) -> None:
+    (home.directory / "bytes").write_bytes(b"\xff")
+    home.through_sh("device send --dir ./thermo-1 --to hub - < bytes")
+    assert home.through_sh("device read --dir ./hub <&- 2>&-").out == "/w==\n"
+
+
 def test_following_prints_messages_as_they_come_until_ctrl_c(home: Home) -> None:
     with home.start("device", "read", "--dir", "./hub", "--follow") as following:
         assert following.stdout is not None

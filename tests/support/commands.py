@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -63,6 +64,19 @@ class Shell:
         finally:
             process.kill()
         return Done(code=process.returncode, out=out, err=err)
+
+    def through_sh(self, line: str) -> Done:
+        """Run ``sealgate`` by a line of the shell, which may redirect or close its streams."""
+        done = subprocess.run(
+            ["sh", "-c", f"exec {shlex.quote(sys.executable)} -m gateway.cli {line}"],
+            check=False,
+            cwd=self.directory,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+        )
+        return Done(code=done.returncode, out=done.stdout, err=done.stderr)
 
     def talk(self, *arguments: str, answers: Sequence[str]) -> tuple[int, str]:
         """Run ``sealgate`` at a terminal of its own, and give an answer to each question.
