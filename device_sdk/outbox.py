@@ -38,7 +38,13 @@ class _Way:
     """How a waiting message fares; not worth storing."""
 
     pace: Pace = field(default_factory=Pace)
+    is_answered: bool = False
+    """Whether the gateway has answered the latest try: then it is not under way."""
     refusal: str = ""
+
+    def is_under_way(self, tick: float) -> bool:
+        """Tell whether the latest try may still be answered, and takes a place in the window."""
+        return self.pace.due > tick and not self.is_answered
 
 
 class Outbox:
@@ -73,26 +79,30 @@ class Outbox:
 
     def due(self, tick: float) -> list[Publish]:
         """Return the envelopes to publish now, the same bytes at every try."""
-        under_way = sum(1 for way in self._waiting.values() if way.pace.due > tick)
+        places = WINDOW - self._under_way(tick)
+        # What was never tried comes first: what nobody answers must not hold it up.
+        due = [(key, way) for key, way in self._waiting.items() if way.pace.due <= tick]
+        due.sort(key=lambda item: item[1].pace.due)
         publishes = []
-        for message_id, way in self._waiting.items():
-            if under_way >= WINDOW:
-                break
-            if way.pace.due > tick:
-                continue
+        for message_id, way in due[: max(places, 0)]:
             envelope = self._store.envelope(message_id)
             if envelope is not None:
                 way.pace.tried(tick, RESEND)
-                under_way += 1
+                way.is_answered = False
                 topic = self._topics.send(self._name, message_id)
                 publishes.append(Publish(topic=topic, payload=envelope))
         return publishes
 
+    def _under_way(self, tick: float) -> int:
+        return sum(1 for way in self._waiting.values() if way.is_under_way(tick))
+
     def next_due(self, tick: float) -> float | None:
         """Return the tick at which `due` has something; None if nothing waits."""
-        dues = [way.pace.due for way in self._waiting.values()]
-        under_way = [due for due in dues if due > tick]
-        return min(under_way if len(under_way) >= WINDOW else dues, default=None)
+        is_full = self._under_way(tick) >= WINDOW
+        ways = self._waiting.values()
+        return min(
+            (way.pace.due for way in ways if way.is_under_way(tick) or not is_full), default=None
+        )
 
     def has_open(self) -> bool:
         """Tell whether the gateway may have news about anything."""
@@ -196,6 +206,7 @@ class Outbox:
         way = self._waiting.get(message.message_id)
         if way is not None:
             way.refusal = event.word
+            way.is_answered = True
         return False
 
     def _send_again(self, message: Outgoing) -> None:

@@ -13,9 +13,6 @@ class Reason(StrEnum):
     """Topic and header name different senders or messages."""
     SENDER_INACTIVE = "sender-inactive"
     """The roster lists the sender as revoked, expired, or without the role "device"."""
-    BAD_SIGNATURE = "bad-signature"
-    READERS_CHANGED = "readers-changed"
-    """Not the reader list that the sender signed."""
     READER_UNKNOWN = "reader-unknown"
     """A reader that the roster does not list as an active device, or not on the channel."""
     READER_KEY_EXPIRES = "reader-key-expires"
@@ -29,6 +26,10 @@ class Reason(StrEnum):
     ID_REUSED = "id-reused"
     """The sender used this message id before, for other content."""
 
+    BAD_SIGNATURE = "bad-signature"
+    """It, or the reader list below, may have been damaged on its way: the digest covers neither."""
+    READERS_CHANGED = "readers-changed"
+    """Not the reader list that the sender signed."""
     SENDER_UNKNOWN = "sender-unknown"
     """The gateway's roster does not list the sender, yet."""
     READER_KEY_UNKNOWN = "reader-key-unknown"
@@ -47,6 +48,8 @@ class Reason(StrEnum):
 
 _RETRY = frozenset(
     {
+        Reason.BAD_SIGNATURE,
+        Reason.READERS_CHANGED,
         Reason.SENDER_UNKNOWN,
         Reason.READER_KEY_UNKNOWN,
         Reason.ROSTER_EXPIRED,

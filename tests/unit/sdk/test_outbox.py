@@ -59,6 +59,28 @@ def test_a_backlog_goes_out_in_portions_as_the_gateway_confirms(sender: Sender) 
     assert sender.envelopes(TICK + 1) == [sealed.envelope for sealed in backlog[WINDOW:]]
 
 
+def test_messages_that_the_gateway_cannot_take_for_now_do_not_hold_up_the_others(
+    sender: Sender,
+) -> None:
+    stuck = [sender.send("phone") for _ in range(WINDOW)]
+    fine = sender.send(HUB)
+    assert fine.envelope not in sender.envelopes()
+    word = Reason.READER_KEY_UNKNOWN
+    sender.hear(*(sender.event(EventKind.REFUSED, sealed, word=word) for sealed in stuck))
+    assert sender.box.next_due(TICK + 1) == 0.0
+    assert sender.envelopes(TICK + 1) == [fine.envelope]
+    # They are tried again in their time, and take their places again until they are answered.
+    assert len(sender.envelopes(TICK + RESEND.first)) == WINDOW - 1
+
+
+def test_messages_that_nobody_answers_do_not_hold_up_the_others(sender: Sender) -> None:
+    for _ in range(WINDOW):
+        sender.send("phone")
+    fine = sender.send(HUB)
+    assert fine.envelope not in sender.envelopes()
+    assert sender.envelopes(TICK + RESEND.first)[0] == fine.envelope
+
+
 def test_sequence_numbers_go_on_after_a_restart(sender: Sender) -> None:
     assert sender.box.next_sequence("direct") == 1
     sender.send()  # made with the sequence 1
@@ -139,6 +161,17 @@ def test_a_refusal_of_bytes_that_were_damaged_on_their_way_does_not_end_the_mess
     sender.hear(refusal)
     assert sender.get(sealed).state is State.WAITING
     assert sender.box.refusal(sealed.message_id) == "malformed"
+
+
+@pytest.mark.parametrize("word", [Reason.BAD_SIGNATURE, Reason.READERS_CHANGED])
+def test_a_refusal_for_what_the_digest_does_not_cover_does_not_end_the_message(
+    sender: Sender, word: Reason
+) -> None:
+    sealed = sender.send()
+    sender.envelopes()
+    sender.hear(sender.event(EventKind.REFUSED, sealed, word=word))
+    assert sender.get(sealed).state is State.WAITING
+    assert sender.envelopes(TICK + RESEND.first) == [sealed.envelope]
 
 
 def test_held_overrides_an_earlier_refusal_and_is_not_overridden_by_a_later_one(
