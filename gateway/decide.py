@@ -49,8 +49,9 @@ def decide(tx: Transaction, arrival: Arrival, topics: Topics, situation: Situati
     try:
         topic = topics.parse(arrival.topic)
     except TopicError:
-        # Somebody retained something where nothing can ever stand.
-        return Decision(visit=(arrival.topic,)) if arrival.retained else _NOTHING
+        # Somebody retained something where nothing can ever stand; what is not ours stays.
+        is_stray = arrival.retained and topics.may_stand(arrival.topic)
+        return Decision(visit=(arrival.topic,)) if is_stray else _NOTHING
     if not arrival.payload:
         return _NOTHING  # the echo of a clear
     if topic.kind in FROM_DEVICES:

@@ -106,6 +106,10 @@ class Topics:
         """Return the filter for every copy of one reader."""
         return f"{self.prefix}/inbox/{reader}/+/+"
 
+    def may_stand(self, topic: str) -> bool:
+        """Tell whether something may be published there: below the prefix, without wildcards."""
+        return topic.startswith(f"{self.prefix}/") and not set("+#\0") & set(topic)
+
     def parse(self, topic: str) -> Topic:
         """Take a topic apart. Raises TopicError if it is none of PROTOCOL 9 under this prefix."""
         head, levels = f"{self.prefix}/", topic.split("/")[self.prefix.count("/") + 1 :]

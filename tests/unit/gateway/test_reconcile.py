@@ -269,3 +269,13 @@ async def test_where_much_stands_each_readers_share_is_asked_for(
     assert f"{TOPICS.prefix}/inbox/hub/#" in asked
     assert f"{TOPICS.prefix}/inbox/hub/thermo/#" in asked
     assert set(broker.subscribed) == {MARKER}  # copies live are nothing to us
+
+
+async def test_what_a_broker_brings_from_outside_the_prefix_is_left_alone(
+    parts: Parts, broker: Broker
+) -> None:
+    foreign = {"other/application/settings": b"theirs", "sealgate/1/send/+/x": b"?", "": b"?"}
+    broker.retained = dict(foreign)
+    await broker.sweeper.sweep()
+    await settled(parts)
+    assert {topic: broker.retained[topic] for topic in foreign} == foreign

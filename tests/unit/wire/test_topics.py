@@ -69,3 +69,10 @@ def test_what_devices_publish_is_never_what_others_subscribe_to() -> None:
 def test_any_other_topic_is_refused(topic: str) -> None:
     with pytest.raises(TopicError):
         Topics().parse(topic)
+
+
+def test_nothing_is_published_outside_the_prefix_or_to_a_filter() -> None:
+    topics = Topics()
+    assert topics.may_stand("sealgate/1/left/here/by/somebody")
+    for topic in ("", "sealgate/1", "other/settings", "sealgate/1/send/+/x", "sealgate/1/#"):
+        assert not topics.may_stand(topic)
