@@ -256,8 +256,7 @@ class Courier:
     def _tend(self, moment: Moment) -> None:
         parts = self.parts
         self._tend_at = moment.tick + TEND_EVERY
-        heard = parts.gateways.latest()
-        parts.time.advance(moment.now, heard.time if heard else None)
+        self.router.keep_time(moment)
         trusted = parts.time.now
         parts.outbox.expire(trusted)
         parts.outbox.forget(trusted)
@@ -268,6 +267,8 @@ class Courier:
         if moment.tick >= self._sweep_at:
             self._state.sweep()
             self._sweep_at = moment.tick + SWEEP_EVERY
+        if not trusted:
+            return  # nobody has said yet what time it is: no key is made or erased by a guess
         roster = parts.rosters.roster
         known = parts.reader_keys.highest_serial(parts.keystore.name, roster) if roster else 0
         parts.own_keys.tend(trusted, known, self._key_made)

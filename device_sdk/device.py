@@ -156,8 +156,8 @@ class Device:
             StateFileError: the message cannot be stored.
         """
         data, content_type = encode(payload)
-        message = draft(to, lifetime, int(time.time()))
         with self._courier.changed:
+            message = draft(to, lifetime, self._courier.router.believed(self._courier.moment()))
             targets = find_targets(self._courier, message, timeout)
             sequence = self._parts.outbox.next_sequence(DIRECT)
         sealed = seal(

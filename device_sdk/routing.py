@@ -168,7 +168,7 @@ class Router:
                 data,
                 retained=retained,
                 roster=roster,
-                now=max(moment.now, self._parts.time.now),
+                now=self.believed(moment),
             )
         if topic.kind is Kind.NOTICE:
             return self._take_notice(data, moment)
@@ -212,11 +212,23 @@ class Router:
     ) -> list[Publish]:
         parts = self._parts
         is_back = parts.gateways.take_state(gateway, data, moment.now, moment.tick)
+        self.keep_time(moment)
         # A gateway that was away may have missed everything since. What a new connection replays
         # is no news: everything was said when it was made.
         if not is_back or retained:
             return []
         return self._say_everything(moment)
+
+    # What time it is.
+
+    def keep_time(self, moment: Moment) -> None:
+        """Let the trusted time follow the wall clock and the gateway's signed time."""
+        heard = self._parts.gateways.latest()
+        self._parts.time.advance(moment.now, moment.tick, heard.time if heard else None)
+
+    def believed(self, moment: Moment) -> int:
+        """Return Unix seconds to seal and to read by: a clock that was set back revives nothing."""
+        return max(moment.now, self._parts.time.now)
 
     # What the device says by itself.
 

@@ -1,8 +1,10 @@
 """The latest time that this device believes in, as a clock that jumps must not lose mail.
 
 What is destructive (closing a message as expired, forgetting what was handled, erasing a reader
-key) goes by this time, not by the wall clock: it never goes back, and follows a leap of the wall
-clock of more than seven days only once a gateway's signed time agrees (PROTOCOL 13.7).
+key) goes by this time, not by the wall clock. It begins once a gateway's signed time agrees with
+the wall clock, and follows it from there: never back on the wall clock's word alone, and never
+more than seven days beyond what has passed by the monotonic clock since a gateway agreed last
+(PROTOCOL 13.7, 14).
 """
 
 from device_sdk.state_file import StateFile
@@ -20,25 +22,41 @@ class TrustedTime:
 
     def __init__(self, state: StateFile) -> None:
         self._state = state
-        stored = state.fact(_FACT)
-        self._saved = int.from_bytes(stored) if stored else 0
-        self._now = self._saved
+        stored = state.fact(_FACT) or b""
+        self._now = self._saved = int.from_bytes(stored[:8])
+        self._agreed = int.from_bytes(stored[8:])
+        """The wall time when a gateway agreed last; 0 before the first."""
+        self._agreed_tick: float | None = None
 
     @property
     def now(self) -> int:
-        """Unix seconds; 0 before the first `advance` of a new state file."""
+        """Unix seconds; 0 until a gateway has agreed for the first time."""
         return self._now
 
-    def advance(self, wall: int, gateway: int | None) -> None:
-        """Follow the wall clock. ``gateway`` is the time of the latest verified state, if any."""
-        agreed = gateway is not None and wall <= gateway + _AGREEMENT
-        if wall > self._now and (not self._now or wall <= self._now + _LEAP or agreed):
+    def advance(self, wall: int, tick: float, gateway: int | None) -> None:
+        """Follow the wall clock.
+
+        ``tick`` is the same moment by the monotonic clock, in seconds; ``gateway`` is the time of
+        the latest verified state, if any.
+        """
+        if self._agreed_tick is None:
+            self._agreed_tick = tick
+        if gateway is not None:
+            self._compare(wall, tick, gateway)
+        if self._now < wall <= self._agreed + (tick - self._agreed_tick) + _LEAP:
             self._now = wall
         if self._now >= self._saved + _SAVED_EVERY:
             self.save()
 
+    def _compare(self, wall: int, tick: float, gateway: int) -> None:
+        if wall < self._now and gateway + _AGREEMENT < self._now:
+            # The clock was ahead when nobody could say so: two witnesses against the mark.
+            self._now = max(self._agreed, gateway, wall)
+        if self._agreed < wall <= gateway + _AGREEMENT:
+            self._agreed, self._agreed_tick = wall, tick
+
     def save(self) -> None:
         """Make the mark durable: before anything is forgotten on its word."""
         if self._now != self._saved:
-            self._state.put_fact(_FACT, self._now.to_bytes(8))
+            self._state.put_fact(_FACT, self._now.to_bytes(8) + self._agreed.to_bytes(8))
             self._saved = self._now

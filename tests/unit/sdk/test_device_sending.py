@@ -279,3 +279,16 @@ def test_neither_logs_nor_files_show_payloads_or_full_ids(
 def _holding(directory: Path, marker: bytes) -> list[Path]:
     files = [path for path in directory.rglob("*") if path.is_file()]
     return [path for path in files if marker in path.read_bytes()]
+
+
+def test_a_clock_that_was_set_back_does_not_revive_an_expired_roster(
+    hub_fleet: HubFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, ahead = time.time, [7200]
+    hub_fleet.desk.publish_roster(expires_in=3600)
+    monkeypatch.setattr(time, "time", lambda: real() + ahead[0])
+    for seconds in (7200, 0):
+        ahead[0] = seconds
+        with hub_fleet.open("thermo-1") as device, pytest.raises(RosterExpiredError):
+            device.waiting(10)  # the gateway has been heard
+            device.send("21.5", to=["hub"])
