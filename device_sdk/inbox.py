@@ -29,6 +29,8 @@ from device_sdk.wire.topics import Kind, Topic, Topics
 MOST_WAITING = 1000
 MOST_WAITING_BYTES = 32 * 1024 * 1024
 """What is kept in memory for an application that does not read: the broker keeps the rest."""
+MOST_OF_ONE, MOST_OF_ONE_BYTES = 500, 16 * 1024 * 1024
+"""The share of one sender, who must not keep the others' mail away."""
 UNREADABLE_BURST, UNREADABLE_EVERY = 10, 6.0
 """Copies of one sender that may fail to open, at once and one per so many seconds: whoever probes
 our private key with made-up copies gets no more answers than that."""
@@ -57,6 +59,8 @@ class Inbox:
         self._name, self._signer, self._aad, self._topics = name, signer, aad, topics
         self._waiting: dict[Key, Parcel] = {}
         self._waiting_bytes = 0
+        self._held_up: set[str] = set()
+        """Senders whose copies the latest `take` had to pass over."""
         self._in_hands: set[Key] = set()
         self._allowances: dict[str, Allowance] = {}
         self.wanted = WantedCopies()
@@ -103,15 +107,25 @@ class Inbox:
             self._keep(Parcel(key=key, checked=checked, data=data), retained=retained)
 
     def _keep(self, parcel: Parcel, *, retained: bool) -> None:
-        if (
-            len(self._waiting) >= MOST_WAITING
-            or self._waiting_bytes + len(parcel.data) > MOST_WAITING_BYTES
-        ):
-            self.replay.cut_short()
+        is_held_up = parcel.key[0] in self._held_up
+        if not self._has_room(parcel):
+            # What could not be opened now would only be replayed for nothing, again and again.
+            if not is_held_up:
+                self.replay.cut_short()
             return
         self._waiting[parcel.key] = parcel
         self._waiting_bytes += len(parcel.data)
-        self.replay.arrived(retained=retained)
+        if not is_held_up:
+            self.replay.arrived(retained=retained)
+
+    def _has_room(self, parcel: Parcel) -> bool:
+        sizes = [len(one.data) for key, one in self._waiting.items() if key[0] == parcel.key[0]]
+        return (
+            len(sizes) < MOST_OF_ONE
+            and sum(sizes) + len(parcel.data) <= MOST_OF_ONE_BYTES
+            and len(self._waiting) < MOST_WAITING
+            and self._waiting_bytes + len(parcel.data) <= MOST_WAITING_BYTES
+        )
 
     # What goes to the application.
 
@@ -144,9 +158,11 @@ class Inbox:
 
     def take(self, *, roster: Roster, now: int, tick: float) -> Parcel | None:
         """Take out the next copy that has never been shown; None if there is none now."""
+        self._held_up.clear()
         for key, parcel in list(self._waiting.items()):
             allowance = self._allowances.get(key[0])
             if allowance is not None and allowance.available_at(tick) > tick:
+                self._held_up.add(key[0])
                 continue
             del self._waiting[key]
             self._waiting_bytes -= len(parcel.data)
@@ -245,8 +261,8 @@ class Inbox:
 
     @property
     def is_drained(self) -> bool:
-        """Whether no copy waits in memory."""
-        return not self._waiting
+        """Whether no copy waits in memory, but for those that may not be opened yet."""
+        return all(sender in self._held_up for sender, _ in self._waiting)
 
     def accounted(self) -> int:
         """Return how many copies this device still owes a read ack for, as far as it knows."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from device_sdk.inbox import MOST_OF_ONE, UNREADABLE_BURST
 from device_sdk.seal import Sealed
 from device_sdk.unseal import UnreadableError, open_copy
 from device_sdk.wire.content_key import cek_commitment
@@ -215,3 +216,21 @@ def test_a_copy_that_could_not_be_tried_waits_again(reader: Reader) -> None:
     assert parcel is not None
     reader.box.put_back(parcel)
     assert reader.take() == parcel
+
+
+def test_a_sender_of_copies_that_do_not_open_keeps_nobody_elses_mail_away(reader: Reader) -> None:
+    for _ in range(MOST_OF_ONE + 1):
+        sealed = reader.fleet.seal(b"x", sender="stranger", to=[ME])
+        reader.deliver(sealed, topic=Topics().inbox(ME, "stranger", sealed.message_id))
+    for _ in range(UNREADABLE_BURST):
+        parcel = reader.take()
+        assert parcel is not None
+        reader.box.unreadable(parcel, NOT_OPENED, NOW, TICK)
+    honest = reader.send()
+    reader.deliver(honest)
+    parcel = reader.take()
+    assert parcel is not None
+    assert parcel.key == (SENDER, honest.message_id)
+    # What may not be opened yet does not keep the reader from looking for more.
+    assert reader.take() is None
+    assert reader.box.is_drained
