@@ -4,12 +4,15 @@ The highest serial of each device is remembered: a list whose highest is lower i
 which a stolen old key could be brought back into use.
 """
 
+import logging
 from dataclasses import dataclass
 
 from device_sdk.state_file import StateFile
 from device_sdk.trust import RollbackError, Roster, TrustError, newest_key, verify_key_statement
 from device_sdk.wire.errors import WireError
 from device_sdk.wire.key_statement import KeyStatement, decode_key_list, encode_key_list
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,18 @@ class ReaderKeys:
             row = self._state.row(
                 "SELECT statements FROM reader_key_list WHERE device = ?", (device,)
             )
-            found = _verify(decode_key_list(row[0]), device, roster) if row else {}
+            found = _stored(row[0], device, roster) if row else {}
             cached = self._verified[device] = _Verified(roster, found)
         return cached.statements
+
+
+def _stored(data: bytes, device: str, roster: Roster) -> dict[bytes, KeyStatement]:
+    try:
+        return _verify(decode_key_list(data), device, roster)
+    except WireError as error:
+        # The broker has it, retained: a damaged cache costs a download, nothing else.
+        logger.warning("the cached keys of %s are damaged, to be fetched again: %s", device, error)
+        return {}
 
 
 def _verify(signed: list[bytes], device: str, roster: Roster) -> dict[bytes, KeyStatement]:

@@ -174,7 +174,8 @@ class Router:
             return self._take_notice(data, moment)
         if topic.kind is Kind.KEYS and data:
             self._parts.reader_keys.take_list(topic.owner, data, roster)
-            self.fresh_keys.add(topic.owner)
+            if topic.owner in {self._name, *self._watched}:  # nobody asked for the others
+                self.fresh_keys.add(topic.owner)
         if topic.kind is Kind.STATE and data:
             return self._take_state(topic.owner, data, moment, retained=retained)
         return []

@@ -28,6 +28,17 @@ def newest(keys: ReaderKeys, fleet: Fleet, *, until: int = NOW + DAY) -> int:
     return statement.serial if statement else 0
 
 
+def test_damaged_keys_in_the_file_cost_a_download(tmp_path: Path, device_fleet: Fleet) -> None:
+    state = StateFile(tmp_path / "state.sqlite")
+    listed = key_list(device_fleet, 5)
+    ReaderKeys(state).take_list("hub", listed, device_fleet.roster())
+    state.execute("UPDATE reader_key_list SET statements = x'00'")
+    keys = ReaderKeys(state)
+    assert newest(keys, device_fleet) == 0
+    keys.take_list("hub", listed, device_fleet.roster())
+    assert newest(keys, device_fleet) == 5
+
+
 def test_the_newest_key_is_used(keys: ReaderKeys, device_fleet: Fleet) -> None:
     keys.take_list("hub", key_list(device_fleet, 5, 7, 6), device_fleet.roster())
     assert newest(keys, device_fleet) == 7
