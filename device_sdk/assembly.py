@@ -65,9 +65,11 @@ def _credentials(
     """A broker's own account if the URL names one; else a fresh token that proves the identity."""
     if url.user:
         password = url.password
-        if settings.password_file:
+        if settings.password_file and not password:
             password = read_password(Path(settings.password_file))
         return lambda: (url.user, password)
+    if settings.password_file:
+        raise SettingsError(f"a password needs its user: expected mqtts://USER@host, got {url}")
 
     def login() -> tuple[str, str]:
         token = make_token(

@@ -76,6 +76,8 @@ class Device:
         keystore = KeyStore.open(path, secret)
         try:
             pin, settings = read_pin(path), read_settings(path)
+            if broker:  # the remembered password is the remembered broker's
+                settings = replace(settings, password_file="")
             told = {"broker": broker, "password_file": password_file, "ca": ca}
             settings = replace(
                 settings, **{name: os.fspath(value) for name, value in told.items() if value}
@@ -103,12 +105,14 @@ class Device:
             self._is_closed = True
             if self._courier.is_ready:
                 self._courier.wait(self._is_flushed, time.monotonic() + CLOSE_GRACE)
-        self._courier.stop()
-        self._parts.own_keys.close()
-        self._parts.time.save()
-        self._state.sweep()
-        self._state.close()
-        self._keystore.close()
+        with contextlib.ExitStack() as last:
+            # The last one first; and whatever fails on the way, the directory is free again.
+            last.callback(self._keystore.close)
+            last.callback(self._state.close)
+            last.callback(self._state.sweep)
+            last.callback(self._parts.time.save)
+            last.callback(self._parts.own_keys.close)
+            last.callback(self._courier.stop)
 
     def __enter__(self) -> Self:
         return self
@@ -208,7 +212,8 @@ class Device:
 
         Leaving its block without an exception sends the read ack. A message whose block raised
         comes first in the next `inbox`, also of a later process; so does one that was never used
-        as a context manager. What has been handled is never shown again.
+        as a context manager. What has been handled is never shown again. Keep the iterator for as
+        long as its message is in use: dropping it gives the message back to other iterations.
 
         Args:
             timeout: ends after so many seconds without a message; None never does.

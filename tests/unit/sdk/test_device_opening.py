@@ -1,0 +1,75 @@
+"""Opening and closing a device: whose password goes where, and that the directory is free again."""
+
+import contextlib
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from device_sdk import Device, SettingsError, StateFileError, trust_root
+from device_sdk.assembly import make_link
+from device_sdk.keystore import KeyStore
+from device_sdk.settings_file import Settings, read_pin
+from tests.support.hub_fleet import HubFleet
+
+
+def credentials(directory: Path, settings: Settings) -> tuple[str, str] | None:
+    """What a device with these settings would log in with."""
+    with KeyStore.open(directory, None) as keystore:
+        return make_link(settings, keystore, read_pin(directory))._credentials()
+
+
+@pytest.fixture
+def password_file(tmp_path: Path) -> Path:
+    path = tmp_path / "password"
+    path.write_text("home-secret\n")
+    return path
+
+
+def test_a_password_in_the_url_is_that_brokers_whatever_file_there_is(
+    hub_fleet: HubFleet, password_file: Path
+) -> None:
+    settings = Settings(broker="mqtt://bob:his@127.0.0.1:2", password_file=str(password_file))
+    assert credentials(hub_fleet.directory / "hub", settings) == ("bob", "his")
+
+
+def test_a_password_file_is_read_for_the_urls_user(
+    hub_fleet: HubFleet, password_file: Path
+) -> None:
+    settings = Settings(broker="mqtt://bob@127.0.0.1:2", password_file=str(password_file))
+    assert credentials(hub_fleet.directory / "hub", settings) == ("bob", "home-secret")
+
+
+def test_a_remembered_password_is_not_for_another_broker(
+    hub_fleet: HubFleet, password_file: Path
+) -> None:
+    directory = hub_fleet.directory / "hub"
+    trust_root(
+        directory, hub_fleet.root, broker="mqtt://me@127.0.0.1:1", password_file=password_file
+    )
+    password_file.unlink()  # whoever reads it now fails
+    Device.open(directory, broker="mqtt://bob@127.0.0.1:2").close()
+
+
+def test_a_password_without_a_user_is_refused_and_not_ignored(
+    hub_fleet: HubFleet, password_file: Path
+) -> None:
+    with pytest.raises(SettingsError, match="USER@host"):
+        Device.open(
+            hub_fleet.directory / "hub", broker="mqtt://127.0.0.1:2", password_file=password_file
+        )
+
+
+def test_a_close_that_fails_leaves_the_directory_free(hub_fleet: HubFleet) -> None:
+    device = hub_fleet.open("hub")
+    device.waiting()
+    later, tick = int(time.time()) + 60, time.monotonic() + 60
+    device._parts.time.advance(later, tick, later)  # there is something to save
+    other = sqlite3.connect(hub_fleet.directory / "hub" / "state.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with contextlib.suppress(StateFileError):
+        device.close()
+    other.execute("ROLLBACK")
+    other.close()
+    hub_fleet.open("hub").close()
