@@ -1,12 +1,13 @@
 """Unix seconds of the wire as datetimes for people."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-_LAST = int(datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp())
+_LAST = int((datetime.max.replace(tzinfo=UTC, microsecond=0) - timedelta(days=1)).timestamp())
+"""A day before the end of the year 9999, so that every time zone can show it."""
 
 
 def as_datetime(seconds: int) -> datetime:
-    """Return an aware UTC datetime; what lies beyond the year 9999 becomes its last second."""
+    """Return an aware UTC datetime; what lies beyond the year 9999 becomes the last time."""
     return datetime.fromtimestamp(min(seconds, _LAST), UTC)
 
 

@@ -117,11 +117,13 @@ def read(
     Ends when the gateway says that nothing waits, unless there is --count or --follow. What is no
     UTF-8 text is printed as base64. A message that could not be written is not acknowledged.
     """
-    from device_sdk.cli.reading import drain, follow_inbox, take
+    from device_sdk.cli.reading import drain, follow_inbox, silence, take
 
     terminal: Terminal = ctx.obj
     show = _json_printer(terminal) if as_json else _text_printer(terminal)
     with _open(ctx, directory, passphrase_file, broker, password_file, ca) as opened:
+        if (count is not None or follow) and (why := silence(opened)):
+            terminal.warn(f"{why}; waiting all the same")
         if count is not None:
             take(opened, show, count=count, timeout=timeout)
         elif follow:

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 
 from device_sdk.device import Device
-from device_sdk.errors import DeviceError
+from device_sdk.errors import BrokerUnavailableError, DeviceError, GatewaySilentError
 from device_sdk.message import Message
 
+_FIRST_PATIENCE = 5.0
+"""Seconds until somebody who waits for messages is told that nobody is there to bring them."""
 _ANSWER_PATIENCE = 30.0
 """Seconds to wait for the gateway's word that nothing waits."""
 
@@ -18,6 +20,15 @@ Show = Callable[[Message], None]
 
 class TooFewMessagesError(DeviceError):
     """Fewer messages than were asked for have come in time."""
+
+
+def silence(device: Device) -> str:
+    """Return why the gateway does not answer now; empty if it does."""
+    try:
+        device.waiting(_FIRST_PATIENCE)
+    except (BrokerUnavailableError, GatewaySilentError) as error:
+        return str(error)
+    return ""
 
 
 def drain(device: Device, show: Show, *, timeout: float | None) -> None:

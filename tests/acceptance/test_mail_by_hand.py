@@ -113,6 +113,16 @@ def test_a_warning_is_not_printed_among_the_results_where_stderr_is_closed(home:
     assert home.through_sh("device read --dir ./hub <&- 2>&-").out == "/w==\n"
 
 
+@pytest.mark.parametrize("how", [("--follow",), ("--count", "1")])
+def test_whoever_waits_is_told_that_there_is_no_broker(how: tuple[str, ...], home: Home) -> None:
+    nowhere = ("--broker", "mqtt://127.0.0.1:9")
+    with home.start("device", "read", "--dir", "./hub", *how, *nowhere) as waiting:
+        assert waiting.stderr is not None
+        line = waiting.stderr.readline()
+        waiting.kill()
+    assert line.startswith("sealgate: warning: the broker mqtt://127.0.0.1:9 cannot be reached")
+
+
 def test_following_prints_messages_as_they_come_until_ctrl_c(home: Home) -> None:
     with home.start("device", "read", "--dir", "./hub", "--follow") as following:
         assert following.stdout is not None
