@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from device_sdk.hands import Hands
 from device_sdk.inbox_store import HANDLED, SHOWN, InboxStore, Key
 from device_sdk.link import Publish
 from device_sdk.pace import Allowance
@@ -41,12 +42,14 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parcel:
     """A copy on its way to the application. Whoever takes it returns it in one of four ways:
-    `Inbox.handled`, `Inbox.unreadable`, `Inbox.put_back` or `Inbox.let_go`."""
+    `Inbox.handled`, `Inbox.unreadable`, `Inbox.put_back`, or out of its `hands`."""
 
     key: Key
     checked: CheckedCopy
     data: bytes
     """The copy as it came."""
+    is_unfinished: bool = False
+    """Whether it is stored, as it was shown before."""
 
 
 class Inbox:
@@ -61,7 +64,7 @@ class Inbox:
         self._waiting_bytes = 0
         self._held_up: set[str] = set()
         """Senders whose copies the latest `take` had to pass over."""
-        self._in_hands: set[Key] = set()
+        self.hands = Hands()
         self._allowances: dict[str, Allowance] = {}
         self.wanted = WantedCopies()
         self.replay = Replay()
@@ -79,7 +82,7 @@ class Inbox:
             self.replay.cleared(key)
             self.wanted.arrived(key)
             return []
-        if key in self._waiting or key in self._in_hands:
+        if key in self._waiting or key in self.hands:
             return []
         known = self._store.get(key)
         if known is None:
@@ -131,12 +134,12 @@ class Inbox:
 
     def unfinished(self) -> list[Key]:
         """Return the messages whose handler failed, or was cut off by a crash: they come first."""
-        return [key for key in self._store.all_shown() if key not in self._in_hands]
+        return [key for key in self._store.all_shown() if key not in self.hands]
 
     def take_unfinished(self, key: Key, *, roster: Roster, now: int) -> Parcel | None:
         """Take one of them out again; None if it is not to be shown any more."""
         known = self._store.get(key)
-        if known is None or known.state != SHOWN or key in self._in_hands:
+        if known is None or known.state != SHOWN or key in self.hands:
             return None
         topic = Topic(kind=Kind.INBOX, owner=self._name, sender=key[0], message_id=key[1])
         try:
@@ -153,8 +156,8 @@ class Inbox:
             self._store.drop(key)
             self.wanted.add(key)
             return None
-        self._in_hands.add(key)
-        return Parcel(key=key, checked=checked, data=known.copy)
+        self.hands.take(key)
+        return Parcel(key=key, checked=checked, data=known.copy, is_unfinished=True)
 
     def take(self, *, roster: Roster, now: int, tick: float) -> Parcel | None:
         """Take out the next copy that has never been shown; None if there is none now."""
@@ -168,7 +171,7 @@ class Inbox:
             self._waiting_bytes -= len(parcel.data)
             header = parcel.checked.header
             if header.expires > now and not roster.is_revoked(header.sender):
-                self._in_hands.add(key)
+                self.hands.take(key)
                 return parcel
         return None
 
@@ -187,15 +190,12 @@ class Inbox:
         """Remember durably that the application sees a message, before it does."""
         self._store.shown(parcel.key, parcel.data, parcel.checked.header.expires)
 
-    def let_go(self, key: Key) -> None:
-        """The application has not handled the message: it comes first the next time."""
-        self._in_hands.discard(key)
-
     def put_back(self, parcel: Parcel) -> None:
         """Nothing could be tried with the copy, for a local reason: it waits again."""
-        self._in_hands.discard(parcel.key)
-        self._waiting[parcel.key] = parcel
-        self._waiting_bytes += len(parcel.data)
+        self.hands.let_go(parcel.key)
+        if not parcel.is_unfinished:
+            self._waiting[parcel.key] = parcel
+            self._waiting_bytes += len(parcel.data)
 
     def is_handled(self, key: Key) -> bool:
         """Tell whether a message has been answered."""
@@ -235,7 +235,7 @@ class Inbox:
 
     def _answer(self, parcel: Parcel, ack: bytes) -> Publish:
         self._store.handled(parcel.key, ack, parcel.checked.header.expires)
-        self._in_hands.discard(parcel.key)
+        self.hands.let_go(parcel.key)
         self.replay.answered(parcel.key)
         return self._publish(parcel.key, ack)
 
@@ -266,7 +266,7 @@ class Inbox:
 
     def accounted(self) -> int:
         """Return how many copies this device still owes a read ack for, as far as it knows."""
-        unfinished = len(set(self._store.all_shown()) | self._in_hands)
+        unfinished = len({*self._store.all_shown(), *self.hands})
         return len(self._waiting) + unfinished + len(self.wanted) + self.replay.uncleared
 
     def has_expired(self, trusted: int) -> bool:

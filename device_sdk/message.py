@@ -1,7 +1,7 @@
 """A message as its reader gets it."""
 
 import json
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -10,13 +10,13 @@ from typing import Any, Self
 from device_sdk.errors import ContentError
 
 
-@dataclass(kw_only=True, eq=False, slots=True)
+@dataclass(kw_only=True, eq=False, slots=True, weakref_slot=True)
 class Message:
     """An opened message.
 
     Use it as a context manager: leaving the block without an exception sends the read ack. Without
     the block, or after an exception in it, nothing is sent, the message stays owed, and it comes
-    first in the next `Device.inbox`, also after a restart.
+    first in the next `Device.inbox`, also after a restart. Nobody else is shown it meanwhile.
     """
 
     message_id: str
@@ -32,7 +32,7 @@ class Message:
     sequence: int
     """Counts the sender's messages to this channel: a gap hints at one that is missing."""
     payload: bytes = field(repr=False)
-    _done: Callable[[bool], None] = field(repr=False)
+    _block: AbstractContextManager[None] = field(repr=False)
 
     def text(self) -> str:
         """Return the payload as text. Raises ContentError if it is not UTF-8."""
@@ -49,6 +49,7 @@ class Message:
             raise ContentError(self.message_id, "its payload is not JSON") from None
 
     def __enter__(self) -> Self:
+        self._block.__enter__()
         return self
 
     def __exit__(
@@ -57,4 +58,4 @@ class Message:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._done(kind is None)
+        self._block.__exit__(kind, error, trace)

@@ -3,13 +3,15 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from types import TracebackType
 
 from device_sdk.asking import OwedQuestion
 from device_sdk.courier import Courier
+from device_sdk.hands import Hold
 from device_sdk.inbox import Parcel
 from device_sdk.inbox_store import Key
 from device_sdk.message import Message
-from device_sdk.reader_key import BrokenReaderKeyError
 from device_sdk.times import as_datetime
 from device_sdk.unseal import Opened, UnreadableError, open_copy
 from device_sdk.wire.read_ack import KEY_GONE, NOT_OPENED
@@ -35,15 +37,24 @@ class Reading:
             self._unfinished = self._parts.inbox.unfinished()
             self._courier.pump()
         while (parcel := self._next()) is not None:
-            opened = self._open(parcel)
-            if opened is None:
-                continue
-            try:
-                yield _message(parcel, opened, self._done(parcel, opened))
-            finally:
-                # Handled or not, it is out of this iteration's hands.
-                with self._courier.changed:
-                    self._parts.inbox.let_go(parcel.key)
+            opened = self._try_to_open(parcel)
+            if opened is not None:
+                yield from self._show(parcel, opened)
+
+    def _show(self, parcel: Parcel, opened: Opened) -> Iterator[Message]:
+        hands = self._parts.inbox.hands
+        with self._courier.changed:
+            hold = hands.hold(parcel.key)
+        block = _Block(self._courier, hold, lambda: self._handled(parcel, opened))
+        message = _message(parcel, opened, block)
+        try:
+            yield message
+        except GeneratorExit:
+            with self._courier.changed:
+                hands.end(hold, message)
+            raise
+        with self._courier.changed:
+            hands.pass_on(hold)
 
     def _next(self) -> Parcel | None:
         courier = self._courier
@@ -84,8 +95,16 @@ class Reading:
                 return parcel
         return inbox.take(roster=roster, now=now, tick=moment.tick)
 
-    def _open(self, parcel: Parcel) -> Opened | None:
+    def _try_to_open(self, parcel: Parcel) -> Opened | None:
         """Open a copy; None if it does not open, which its sender then hears."""
+        try:
+            return self._open(parcel)
+        except BaseException:  # such as a full disk: it is not lost with this iteration
+            with self._courier.changed:
+                self._parts.inbox.put_back(parcel)
+            raise
+
+    def _open(self, parcel: Parcel) -> Opened | None:
         with self._courier.changed:
             key = self._parts.keystore.reader_key(parcel.checked.reader_kid)
         if key is None:
@@ -96,10 +115,6 @@ class Reading:
         except UnreadableError:
             self._unreadable(parcel, NOT_OPENED)
             return None
-        except BrokenReaderKeyError:
-            with self._courier.changed:
-                self._parts.inbox.put_back(parcel)
-            raise
         with self._courier.changed:
             self._courier.check_open()
             self._parts.inbox.show(parcel)
@@ -112,22 +127,40 @@ class Reading:
             ack = self._parts.inbox.unreadable(parcel, reason, moment.now, moment.tick)
             self._courier.publish([ack])
 
-    def _done(self, parcel: Parcel, opened: Opened) -> Callable[[bool], None]:
-        def done(succeeded: bool) -> None:
-            inbox = self._parts.inbox
-            with self._courier.changed:
-                if not succeeded:
-                    inbox.let_go(parcel.key)
-                    return
-                self._courier.check_open()
-                if not inbox.is_handled(parcel.key):  # its block may have been entered twice
-                    ack = inbox.handled(parcel, opened, self._courier.moment().now)
-                    self._courier.publish([ack])
-
-        return done
+    def _handled(self, parcel: Parcel, opened: Opened) -> None:
+        inbox = self._parts.inbox
+        self._courier.check_open()
+        if not inbox.is_handled(parcel.key):  # its block may have been entered twice
+            ack = inbox.handled(parcel, opened, self._courier.moment().now)
+            self._courier.publish([ack])
 
 
-def _message(parcel: Parcel, opened: Opened, done: Callable[[bool], None]) -> Message:
+class _Block:
+    """What a message does when its block is entered and left."""
+
+    def __init__(self, courier: Courier, hold: Hold, handled: Callable[[], None]) -> None:
+        self._courier, self._hands = courier, courier.parts.inbox.hands
+        self._hold, self._handled = hold, handled
+
+    def __enter__(self) -> None:
+        with self._courier.changed:
+            self._hands.enter(self._hold)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._courier.changed:
+            try:
+                if kind is None:
+                    self._handled()
+            finally:
+                self._hands.leave(self._hold)
+
+
+def _message(parcel: Parcel, opened: Opened, block: AbstractContextManager[None]) -> Message:
     header = parcel.checked.header
     return Message(
         message_id=header.message_id.hex(),
@@ -138,5 +171,5 @@ def _message(parcel: Parcel, opened: Opened, done: Callable[[bool], None]) -> Me
         content_type=header.content_type,
         sequence=header.sequence,
         payload=opened.payload,
-        _done=done,
+        _block=block,
     )

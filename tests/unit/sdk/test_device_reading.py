@@ -1,14 +1,16 @@
 """A device that reads: on a broker in memory, with a gateway that is played by hand."""
 
+import contextlib
 import itertools
+import sqlite3
 import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from device_sdk import (
-    ContentError,
-    NotFlushedError,
-)
+from device_sdk import ContentError, NotFlushedError, StateFileError
 from tests.support.hub_fleet import HandlerError, HubFleet, read
 
 ACKS = "sealgate/1/read/hub/thermo-1/+"
@@ -181,3 +183,91 @@ def test_two_threads_share_the_messages_between_them(hub_fleet: HubFleet) -> Non
         for thread in threads:
             thread.join()
     assert sorted(found) == sorted(payloads)
+
+
+# ------------------------------ in whose hands
+
+
+def test_a_message_in_one_threads_block_is_not_shown_to_another(hub_fleet: HubFleet) -> None:
+    hub_fleet.send(b"1")
+    with hub_fleet.open("hub") as device:
+        with next(device.inbox(timeout=10)):
+            assert in_another_thread(lambda: list(device.inbox(timeout=0.05))) == []
+        assert device.waiting() == 0
+
+
+def test_a_message_whose_iteration_has_ended_stays_with_its_thread_until_its_block_is_entered(
+    hub_fleet: HubFleet,
+) -> None:
+    hub_fleet.send(b"1")
+    with hub_fleet.open("hub") as device:
+        message = next(device.inbox(timeout=10))  # the iteration is over here
+        assert in_another_thread(lambda: list(device.inbox(timeout=0.05))) == []
+        with message:
+            pass
+        assert device.waiting() == 0
+
+
+def test_a_message_that_was_thrown_away_unused_comes_again_in_every_thread(
+    hub_fleet: HubFleet,
+) -> None:
+    hub_fleet.send(b"1")
+    with hub_fleet.open("hub") as device:
+        next(device.inbox(timeout=10))
+        assert in_another_thread(lambda: read(device)) == [b"1"]
+
+
+def test_a_message_that_its_thread_has_not_used_comes_again_there(hub_fleet: HubFleet) -> None:
+    hub_fleet.send(b"1")
+    with hub_fleet.open("hub") as device:
+        unused = next(device.inbox(timeout=10))
+        assert next(device.inbox(timeout=10)).message_id == unused.message_id
+        assert read(device) == [b"1"]
+
+
+def in_another_thread(work: Callable[[], list[Any]]) -> list[Any]:
+    """Return what some work returns in a thread of its own."""
+    with ThreadPoolExecutor() as threads:
+        return threads.submit(work).result()
+
+
+# ------------------------------ a state file that fails
+
+
+@pytest.mark.parametrize("is_unfinished", [False, True])
+def test_a_message_that_a_full_disk_held_up_is_shown_once_there_is_room(
+    hub_fleet: HubFleet, is_unfinished: bool
+) -> None:
+    payload = b"x" * 200_000
+    hub_fleet.send(payload)
+    with hub_fleet.open("hub") as device:
+        if is_unfinished:
+            next(device.inbox(timeout=10))
+        with forbidden_to_write(hub_fleet, "hub"), pytest.raises(StateFileError):
+            next(device.inbox(timeout=10))
+        assert read(device) == [payload]
+        assert read(device) == []
+
+
+def test_a_message_whose_ack_could_not_be_stored_comes_again(hub_fleet: HubFleet) -> None:
+    hub_fleet.send(b"1")
+    with hub_fleet.open("hub") as device:
+        message = next(device.inbox(timeout=10))
+        with forbidden_to_write(hub_fleet, "hub"), pytest.raises(StateFileError), message:
+            pass
+        assert read(device) == [b"1"]
+
+
+@contextlib.contextmanager
+def forbidden_to_write(fleet: HubFleet, name: str) -> Iterator[None]:
+    """Let the device's state file refuse what the inbox stores."""
+    path = fleet.directory / name / "state.sqlite"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON incoming "
+            "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        )
+        try:
+            yield
+        finally:
+            file.execute("DROP TRIGGER full")

@@ -84,7 +84,7 @@ def test_a_message_whose_handler_failed_waits_for_the_next_time(reader: Reader) 
     reader.deliver(failed)
     parcel, _ = reader.show()
     assert reader.unfinished() == []  # still in somebody's hands
-    reader.box.let_go(parcel.key)
+    reader.box.hands.let_go(parcel.key)
     reader.deliver(other)
     assert reader.unfinished() == [(SENDER, failed.message_id)]
     assert reader.box.unconfirmed(10) == []
