@@ -47,7 +47,7 @@ def _wait_for(
             again()
             courier.pump()
             pace.tried(tick, ASK_AGAIN)
-        courier.changed.wait(max(min(until, pace.due) - time.monotonic(), 0.0))
+        courier.pause(min(until, pace.due) - time.monotonic())
 
 
 class OwedQuestion:

@@ -60,6 +60,7 @@ class Courier:
         self._acks: dict[int, Key] = {}
         self._tend_at = self._sweep_at = 0.0
         self._is_closed = False
+        self._complaint = ""
 
     # From the application's threads.
 
@@ -131,8 +132,13 @@ class Courier:
             remaining = None if until is None else until - time.monotonic()
             if remaining is not None and remaining <= 0:
                 return False
-            self.changed.wait(remaining)
+            self.pause(remaining)
         return True
+
+    def pause(self, seconds: float | None) -> None:
+        """Wait for news, so many seconds at most; None is no limit. With the lock held."""
+        most = threading.TIMEOUT_MAX
+        self.changed.wait(None if seconds is None else min(max(seconds, 0.0), most))
 
     # The thread.
 
@@ -145,11 +151,21 @@ class Courier:
                     moment = self.moment()
                     if moment.tick >= self._tend_at:
                         self._tend(moment)
+                        self._complaint = ""
                     self._send_due()
+                except StateFileError as error:
+                    self._complain(error)
+                    self._tend_at = time.monotonic() + TEND_EVERY
                 except Exception:  # whatever it is must not end the thread that all wait for
                     logger.exception("the device could not go on; it tries again")
                     self._tend_at = time.monotonic() + TEND_EVERY
                 self.changed.notify_all()
+
+    def _complain(self, error: StateFileError) -> None:
+        """Say once what holds the state file up, such as a full disk or another program's lock."""
+        if str(error) != self._complaint:
+            logger.error("%s; it is tried again", error)
+        self._complaint = str(error)
 
     def _next_events(self) -> list[LinkEvent]:
         with self.changed:
@@ -215,8 +231,8 @@ class Courier:
             publishes = self.router.received(
                 topic, event.payload, retained=event.retained, moment=self.moment()
             )
-        except StateFileError:
-            logger.exception("a message from the broker could not be taken in")
+        except StateFileError as error:
+            self._complain(error)
         except SealgateError as error:
             logger.warning("a message from the broker was not believed: %s", error)
         else:

@@ -10,6 +10,7 @@ from device_sdk.broker_url import BrokerUrl
 from device_sdk.errors import RootMismatchError
 from device_sdk.keystore import JOIN_REQUEST, KeyStore, check_holds_device
 from device_sdk.settings_file import (
+    check_prefix,
     has_pin,
     read_pin,
     read_root,
@@ -52,7 +53,7 @@ def trust_root(
         NoDeviceError: the directory holds no device.
         LoosePermissionsError: others may look into it.
         RootMismatchError: the device has pinned another root.
-        SettingsError: no public key, or a broker URL of another form.
+        SettingsError: no public key, or a broker URL or prefix of another form.
     """
     check_holds_device(directory)
     pin = read_root(root)
@@ -64,6 +65,8 @@ def trust_root(
     }
     if broker is not None:
         BrokerUrl.parse(broker)
+    if prefix is not None:
+        check_prefix(prefix)
     if has_pin(directory):
         _check_same_root(pin, read_pin(directory))
     settings = replace(

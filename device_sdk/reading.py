@@ -77,7 +77,7 @@ class Reading:
                 if question is not None:
                     alarms.append(question.due)
                 alarm = min((at for at in alarms if at is not None), default=None)
-                courier.changed.wait(None if alarm is None else max(alarm - tick, 0.0))
+                courier.pause(None if alarm is None else alarm - tick)
 
     def _is_empty(self, question: OwedQuestion) -> bool:
         inbox = self._parts.inbox

@@ -15,6 +15,8 @@ from device_sdk.wire.errors import KeyFormatError
 from device_sdk.wire.topics import DEFAULT_PREFIX
 
 _ROOT, _SETTINGS = "root.pub", "settings"
+_MOST_PREFIX = 512
+"""Bytes: every topic below it must be a topic still."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +88,16 @@ def read_settings(directory: Path) -> Settings:
 def write_settings(directory: Path, settings: Settings) -> None:
     """Store what the device is to remember."""
     write_private_file(directory / _SETTINGS, json.dumps(asdict(settings), indent=2).encode())
+
+
+def check_prefix(prefix: str) -> None:
+    """Raise SettingsError if no topic can begin like that, or the gateway does not allow it."""
+    levels = prefix.split("/")
+    is_too_long = len(prefix.encode(errors="replace")) > _MOST_PREFIX or len(levels) > 8
+    if is_too_long or "" in levels or set("+#\0") & set(prefix) or prefix.startswith("$"):
+        raise SettingsError(
+            f"topic prefix: expected 1 to 8 levels, none empty, without + # $, got {prefix[:80]!r}"
+        )
 
 
 def read_password(path: Path) -> str:

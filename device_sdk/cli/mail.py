@@ -17,6 +17,7 @@ from device_sdk.cli.terminal import (
     PassphraseFile,
     PasswordFile,
     Terminal,
+    as_seconds,
 )
 from device_sdk.wire.limits import MAX_PAYLOAD
 
@@ -50,12 +51,20 @@ def send(
     ] = "7d",
     timeout: Annotated[
         float,
-        typer.Option(metavar="SECONDS", min=0, help="Seconds to wait until the gateway holds it."),
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            callback=as_seconds,
+            help="Seconds to wait until the gateway holds it.",
+        ),
     ] = 30.0,
     wait_read: Annotated[
         float | None,
         typer.Option(
-            metavar="SECONDS", min=0, help="Wait so many seconds until everybody has read it."
+            metavar="SECONDS",
+            min=0,
+            callback=as_seconds,
+            help="Wait so many seconds until everybody has read it.",
         ),
     ] = None,
     passphrase_file: PassphraseFile = None,
@@ -103,6 +112,7 @@ def read(
         typer.Option(
             metavar="SECONDS",
             min=0,
+            callback=as_seconds,
             help="Give up after so many seconds without a message or an answer.",
         ),
     ] = None,
@@ -140,12 +150,16 @@ def sent(
         typer.Argument(metavar="ID", help="One message, by its id or the id's first digits."),
     ] = None,
     limit: Annotated[
-        int, typer.Option(metavar="N", min=1, help="How many of the latest to list.")
+        int,
+        typer.Option(metavar="N", min=1, max=1_000_000, help="How many of the latest to list."),
     ] = 20,
     timeout: Annotated[
         float,
         typer.Option(
-            metavar="SECONDS", min=0, help="Seconds to wait for the gateway; 0 does not ask it."
+            metavar="SECONDS",
+            min=0,
+            callback=as_seconds,
+            help="Seconds to wait for the gateway; 0 does not ask it.",
         ),
     ] = 10.0,
     passphrase_file: PassphraseFile = None,
@@ -178,7 +192,12 @@ def status(
     directory: Directory,
     timeout: Annotated[
         float,
-        typer.Option(metavar="SECONDS", min=0, help="Seconds to wait for the gateway's answer."),
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            callback=as_seconds,
+            help="Seconds to wait for the gateway's answer.",
+        ),
     ] = 5.0,
     passphrase_file: PassphraseFile = None,
     broker: Broker = None,

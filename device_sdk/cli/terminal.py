@@ -1,5 +1,6 @@
 """What the device's commands share: their options, and the terminal that they are handed."""
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -31,6 +32,13 @@ class Terminal(Protocol):
 
     def busy(self, text: str) -> AbstractContextManager[None]:
         """Show a person that something takes a while."""
+
+
+def as_seconds(value: float | None) -> float | None:
+    """Return an option's seconds, which may be inf. Raises BadParameter for nan."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("expected a number of seconds, got nan")
+    return value
 
 
 Directory = Annotated[

@@ -182,6 +182,11 @@ def test_a_message_that_cannot_be_sent_is_refused_in_one_line(
     assert reason in home.fails("device", "send", "--dir", "./thermo-1", *mistake.split())
 
 
+@pytest.mark.parametrize("odd", ["sent --limit 99999999999999999999", "status --timeout nan"])
+def test_a_number_that_makes_no_sense_is_a_mistake_of_the_caller(odd: str, home: Home) -> None:
+    assert "--help" in home.fails("device", *odd.split(), "--dir", "./hub")
+
+
 def test_a_directory_in_use_names_the_process_that_uses_it(home: Home) -> None:
     with home.start("device", "read", "--dir", "./hub", "--follow") as following:
         home.send("it is up", "hub")

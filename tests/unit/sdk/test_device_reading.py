@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import math
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -65,6 +66,16 @@ def test_a_message_that_comes_while_somebody_waits_is_shown(hub_fleet: HubFleet)
         with next(messages) as message:
             assert message.payload == b"live"
         sender.join()
+
+
+def test_a_device_waits_as_long_as_it_is_told_also_for_ever(hub_fleet: HubFleet) -> None:
+    with hub_fleet.open("hub") as device:
+        messages = device.inbox(timeout=math.inf)
+        reader = threading.Thread(target=lambda: next(messages))
+        reader.start()
+        hub_fleet.send(b"live")
+        reader.join()
+        assert device.waiting(timeout=math.inf) == 1
 
 
 def test_everything_is_read_from_a_broker_that_replays_only_a_part(hub_fleet: HubFleet) -> None:

@@ -1,5 +1,9 @@
 """A device that reads what cannot be read, and asks a gateway that may not answer."""
 
+import contextlib
+import logging
+import queue
+import sqlite3
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -177,3 +181,44 @@ def test_a_last_will_shows_the_gateway_offline(hub_fleet: HubFleet) -> None:
         gateway = device.status().gateway
     assert gateway is not None
     assert gateway.status == "offline"
+
+
+# ------------------------------ a state file that fails
+
+
+class Complaints(logging.Handler):
+    """Keeps what the device logs, and tells when it has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take in a record."""
+        self.records.put(record)
+
+
+def test_a_state_file_that_fails_is_one_line_without_a_trace_however_often_it_fails(
+    hub_fleet: HubFleet,
+) -> None:
+    complaints = Complaints()
+    logger = logging.getLogger("device_sdk")
+    logger.addHandler(complaints)
+    try:
+        with hub_fleet.open("hub") as device:
+            device.waiting()
+            path = hub_fleet.directory / "hub" / "state.sqlite"
+            with contextlib.closing(sqlite3.connect(path)) as file:
+                file.execute(
+                    "CREATE TRIGGER full BEFORE INSERT ON roster_page "
+                    "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+                )
+            for _ in range(3):
+                hub_fleet.desk.publish_roster()
+            device.waiting()  # what came before the answer has been looked at
+            complaint = complaints.records.get(timeout=10)
+    finally:
+        logger.removeHandler(complaints)
+    assert "disk is full" in complaint.getMessage()
+    assert complaint.exc_info is None
+    assert complaints.records.empty()

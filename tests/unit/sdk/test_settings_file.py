@@ -60,6 +60,13 @@ def test_the_same_root_again_may_change_the_broker_alone(directory: Path) -> Non
     assert read_settings(directory).prefix == "house/1"
 
 
+@pytest.mark.parametrize("prefix", ["", "a/+/b", "a/#", "/a", "a//b", "$SYS", "a\0b", "x" * 70_000])
+def test_a_prefix_that_no_topic_can_have_is_refused(directory: Path, prefix: str) -> None:
+    with pytest.raises(SettingsError, match="prefix"):
+        trust_root(directory, pem(Identity.generate()), prefix=prefix)
+    assert not (directory / "root.pub").exists()
+
+
 def test_what_is_no_public_key_is_refused(directory: Path) -> None:
     with pytest.raises(SettingsError):
         trust_root(directory, b"rubbish")
