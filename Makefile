@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 # These run once more beside the oracles, on the oldest cbor2 that the project allows.
 ORACLE_TESTS = $(wildcard tests/oracles tests/unit tests/property tests/vectors)
 LOCK = .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-annotate --no-emit-index-url $(LOCK_ARGS)
+	--no-header --no-annotate --no-emit-index-url --no-strip-extras $(LOCK_ARGS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
