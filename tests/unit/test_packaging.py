@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINNED = sorted((ROOT / "requirements").glob("*.txt"))
+EXTRAS = r"(?:\[[a-z0-9,-]+\])?"
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -18,7 +19,7 @@ def names(requirements: list[str]) -> set[str]:
 
 def pins(path: Path) -> dict[str, str]:
     """The pinned version of every package in a requirements file."""
-    return dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", path.read_text(), re.MULTILINE))
+    return dict(re.findall(rf"^([a-z0-9-]+){EXTRAS}==([^ ]+)", path.read_text(), re.MULTILINE))
 
 
 def test_a_device_installs_three_packages_and_nothing_else() -> None:
@@ -36,7 +37,7 @@ def test_every_requirement_is_one_version_with_hashes_and_no_address(path: Path)
     entries = path.read_text().replace("\\\n", " ").splitlines()
     assert entries
     for entry in entries:
-        assert re.match(r"[a-z0-9-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", entry), entry
+        assert re.match(rf"[a-z0-9-]+{EXTRAS}==\S+ .*--hash=sha256:[0-9a-f]{{64}}", entry), entry
         assert "://" not in entry, entry
 
 
