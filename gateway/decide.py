@@ -14,6 +14,7 @@ from gateway import acknowledge, admit, adopt, answer, hold
 from gateway.acknowledge import AckResult
 from gateway.adopt import Found
 from gateway.effects import NOTHING, Effects, merged
+from gateway.fault_points import reached
 from gateway.link.port import Arrival
 from gateway.logs import short_id
 from gateway.situation import Situation
@@ -35,6 +36,8 @@ class Decision:
     """Nobody can tell yet what to make of it; Unix seconds at which it is cleared all the same."""
     stray_page: bool = False
     """A page of a roster that is not ours; another one may stand beside it."""
+    done: str = ""
+    """The work of `gateway.fault_points.ARRIVING` that was written into the ledger."""
     overtaken: int = 0
     """The version of a roster of our owner's at the broker that is newer than ours."""
     log: dict[str, str] = field(default_factory=dict)
@@ -46,6 +49,13 @@ _NOTHING = Decision()
 
 def decide(tx: Transaction, arrival: Arrival, topics: Topics, situation: Situation) -> Decision:
     """Decide about anything but states."""
+    decision = _decide(tx, arrival, topics, situation)
+    if decision.done:
+        reached(f"{decision.done}-written")
+    return decision
+
+
+def _decide(tx: Transaction, arrival: Arrival, topics: Topics, situation: Situation) -> Decision:
     try:
         topic = topics.parse(arrival.topic)
     except TopicError:
@@ -74,17 +84,17 @@ def _from_device(tx: Transaction, topic: Topic, payload: bytes, situation: Situa
         seen = answer.open_seen(topic, payload, situation)
         if isinstance(seen, answer.Distrust):
             return _distrust(topic, seen)
-        return Decision(effects=answer.note_seen(tx, seen))
+        return Decision(effects=answer.note_seen(tx, seen), done="seen")
     taken = admit.announce(tx, topic, payload, situation)
     if taken.result in (admit.KeyResult.NEW, admit.KeyResult.KNOWN):
-        return Decision(effects=taken.effects)
+        return Decision(effects=taken.effects, done="announce")
     return _distrust(topic, taken.result)
 
 
 def _send(tx: Transaction, topic: Topic, payload: bytes, situation: Situation) -> Decision:
     held = hold.take_in(tx, topic, payload, situation)
     if held.reason is None:
-        return Decision(effects=held.effects)
+        return Decision(effects=held.effects, done="send")
     log = {
         "event": "refused",
         "sender": topic.owner,
@@ -99,7 +109,7 @@ def _read(tx: Transaction, topic: Topic, payload: bytes, situation: Situation) -
     if acked.result is AckResult.NOT_RECONCILED:
         return Decision(wait=True)
     if acked.result in (AckResult.READ, AckResult.UNREADABLE, AckResult.NOT_OWED):
-        return Decision(effects=acked.effects)
+        return Decision(effects=acked.effects, done="read")
     return _distrust(topic, acked.result, effects=acked.effects)
 
 
@@ -118,7 +128,8 @@ def _retained(
         judged = adopt.judge_retained(tx, topic, arrival.payload, situation)
         if judged.found is Found.LEFT:
             return Decision(effects=judged.effects, left=judged.until)
-        return Decision(effects=judged.effects)
+        done = "adoption" if judged.found is Found.ADOPTED else ""
+        return Decision(effects=judged.effects, done=done)
     if topic.kind is Kind.KEYS:
         return _keys(tx, arrival, topic, topics, situation)
     if topic.kind is Kind.ROSTER:

@@ -14,6 +14,7 @@ import structlog
 from device_sdk.wire.topics import Topics
 from gateway import clear, copies
 from gateway.effects import Effects
+from gateway.fault_points import reached
 from gateway.keeper import Keeper
 from gateway.link.port import BrokerRefusedError, Connection
 from gateway.standing import Standing, standing
@@ -127,8 +128,11 @@ class Deliverer:
         done = await asyncio.gather(*(self._publish(connection, one) for one in wanted))
         confirmed = [one for one, ok in zip(wanted, done, strict=True) if ok and one.ref]
         if confirmed:
+            _reached(confirmed, "confirmed")
             self.on_standing([one.ref for one in confirmed if one.ref and one.payload])
-            self._on_effects(await self._keeper.write(lambda tx: self._confirm(tx, confirmed)))
+            effects = await self._keeper.write(lambda tx: self._confirm(tx, confirmed))
+            _reached(confirmed, "recorded")
+            self._on_effects(effects)
 
     async def _publish(self, connection: Connection, wanted: Standing) -> bool:
         expiry = None
@@ -144,4 +148,12 @@ class Deliverer:
     def _confirm(self, tx: Transaction, confirmed: list[Standing]) -> Effects:
         published = [one.ref for one in confirmed if one.ref and one.payload]
         copies.standing(tx, published, self._keeper.situation.now)
-        return clear.cleared(tx, [one.ref for one in confirmed if one.ref and not one.payload])
+        cleared = [one.ref for one in confirmed if one.ref and not one.payload]
+        effects = clear.cleared(tx, cleared)
+        _reached(confirmed, "written")
+        return effects
+
+
+def _reached(standings: Iterable[Standing], how_far: str) -> None:
+    for work in {"copy" if one.payload else "clear" for one in standings}:
+        reached(f"{work}-{how_far}")

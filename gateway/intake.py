@@ -4,13 +4,14 @@ PUBACK strictly after the commit (PROTOCOL 13.2): a broker's own PUBACK to a dev
 that anything was kept, ours to the broker is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import structlog
 
 from device_sdk.wire.topics import Topics
 from gateway.decide import Decision, decide
+from gateway.fault_points import reached
 from gateway.keeper import Keeper
 from gateway.link.port import Arrival, Connection
 
@@ -59,8 +60,11 @@ class Intake:
         decisions = await self._decide(ours) if ours else []
         waiting = [a for a, decision in zip(ours, decisions, strict=True) if decision.wait]
         self._waiting += waiting[: max(0, _MOST_WAITING - len(self._waiting))]
+        done = {decision.done for decision in decisions if decision.done}
+        _reached(done, "committed")
         try:
             self._connection.ack(arrivals)
+            _reached(done, "pubacked")
         finally:  # it is committed, also if the connection is lost by now
             self._carry_out(ours, decisions)
 
@@ -75,7 +79,7 @@ class Intake:
 
     async def _decide(self, arrivals: Sequence[Arrival]) -> list[Decision]:
         return await self._keeper.write(
-            # The situation is looked up late: the disk may have failed in between.
+            # The situation is looked up late: the disk may have taken its time.
             lambda tx: [
                 decide(tx, arrival, self._topics, self._keeper.situation) for arrival in arrivals
             ]
@@ -93,3 +97,8 @@ class Intake:
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
             decisions = await self._decide(batch)
             self._carry_out(batch, decisions)
+
+
+def _reached(works: Iterable[str], how_far: str) -> None:
+    for work in works:
+        reached(f"{work}-{how_far}")

@@ -21,7 +21,8 @@ from gateway.situation import Limits, Situation
 from gateway.store.port import Ledger, Reading, Transaction
 
 T = TypeVar("T")
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
+"""Seconds between two tries at a disk that is full or fails."""
 _CLOCK_HINT = (
     "the clock is more than a week ahead: nothing is taken in or expires; set it, or, if it is "
     "right, start once with --confirm-clock"
@@ -82,6 +83,11 @@ class Keeper:
         return self._situation
 
     @property
+    def is_paused(self) -> bool:
+        """Whether nothing is taken in now: the clock leapt, or the disk is full or fails."""
+        return self._situation.paused or self._disk_fails
+
+    @property
     def wall(self) -> int:
         """The machine's clock in Unix seconds: only for what is signed and for logins."""
         return int(self._wall())
@@ -129,7 +135,8 @@ class Keeper:
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """`Ledger.run`, again and again while the disk is full or fails; meanwhile we are paused.
 
-        Nobody PUBACKs or publishes before this returns, so nothing is promised meanwhile.
+        Nobody PUBACKs or publishes before this returns, so nothing is promised or refused
+        meanwhile, and what arrives waits at the broker (PROTOCOL 13.2).
         """
         return await self._commits.do(work)
 
@@ -152,22 +159,29 @@ class Keeper:
                 result = await attempt()
             except LedgerUnavailableError as error:
                 self._log.error("ledger_unavailable", reason=str(error), retry_in=pause)
-                self._disk_fails |= pausing
-                self._renew()
+                if pausing:
+                    self._note_disk(fails=True)
             else:
-                if self._disk_fails and pausing:
-                    self._disk_fails = False
-                    self._renew()
+                if pausing:
+                    self._note_disk(fails=False)
                 return result
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _note_disk(self, *, fails: bool) -> None:
+        if fails == self._disk_fails:
+            return
+        self._disk_fails = fails
+        if not fails:
+            self._log.info("ledger_available")
+        self.on_change()
 
     def _renew(self, roster: Roster | None = None) -> None:
         before = self._situation
         self._situation = replace(
             before,
             now=self._clock.now,
-            paused=self._clock.paused or self._disk_fails,
+            paused=self._clock.paused,
             roster=roster or before.roster,
         )
         if roster is not None or before.paused != self._situation.paused:

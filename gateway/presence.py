@@ -17,6 +17,7 @@ from device_sdk.wire.roster_page import ROLE_GATEWAY
 from device_sdk.wire.state import OFFLINE, ONLINE, PAUSED, State
 from device_sdk.wire.topics import Kind, Topics
 from gateway.errors import GatewayError
+from gateway.fault_points import reached
 from gateway.keeper import Keeper
 from gateway.link.port import BrokerRefusedError, Connection, Will
 from gateway.logs import short_id
@@ -70,8 +71,7 @@ class Presence:
     async def run(self, connection: Connection, interval: float) -> None:
         """Publish the state now, whenever it changes, and every ``interval`` seconds."""
         while True:
-            situation = self._keeper.situation
-            await self._publish(connection, PAUSED if situation.paused else ONLINE)
+            await self._publish(connection, PAUSED if self._keeper.is_paused else ONLINE)
             try:
                 async with asyncio.timeout(interval):
                     await self._changed.wait()
@@ -93,6 +93,7 @@ class Presence:
             await connection.publish(self.topic, self._signed(status), retain=True)
         except BrokerRefusedError as error:  # such as over a quota: the next one may pass
             self._log.error("state_refused", reason=str(error))
+        reached("state-sent")
 
     def _signed(self, status: str) -> bytes:
         situation = self._keeper.situation

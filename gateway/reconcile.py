@@ -19,6 +19,7 @@ from device_sdk.wire.topics import FROM_DEVICES, Kind, Topics
 from gateway import copies
 from gateway.decide import Decision
 from gateway.deliver import Deliverer
+from gateway.fault_points import reached
 from gateway.keeper import Keeper
 from gateway.link.port import Arrival, BrokerRefusedError, Connection
 from gateway.standing import copy_topic
@@ -114,6 +115,7 @@ class Sweeper:
         always = [] if just_subscribed else always_subscribed(self._topics)
         if await self._replay([*always, *filters], filters) >= PLENTY:
             await self._ask_in_shares(self._topics.all_of(Kind.INBOX)[:-2])
+        reached("replayed")
         missing = await self._publish_missing()
         self._log.info("swept", retained=len(self._met), missing=missing, left=len(self.left))
 
@@ -185,6 +187,7 @@ class Sweeper:
             if absent:
                 await self._deliverer.room()
                 await self._keeper.write(partial(self._note_missed, absent))
+                reached("missing-committed")
                 self._deliverer.visit(copy_topic(self._topics, ref) for ref in absent)
             count, last = count + len(absent), refs[-1]
         return count

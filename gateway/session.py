@@ -9,6 +9,7 @@ from gateway.decide import Decision
 from gateway.deliver import Deliverer, Errand
 from gateway.effects import Effects
 from gateway.enquire import Enquiries
+from gateway.fault_points import reached
 from gateway.intake import Intake
 from gateway.keeper import Keeper
 from gateway.link.port import Arrival, Connection
@@ -55,12 +56,15 @@ class Session:
             tasks.create_task(self._deliverer.run(self._connection))
             tasks.create_task(self._teller.run(self._connection))
             tasks.create_task(self._enquiries.run(self._connection))
+            reached("connected")
             await self._connection.subscribe([*always_subscribed(self._topics), self._marker])
+            reached("subscribed")
             tasks.create_task(self._presence.run(self._connection, state_interval))
             self._deliverer.visit(self._presence.left_behind())
             await self._keeper.write(lambda tx: copies.make_all_due(tx, self._keeper.situation.now))
             await self.sweeper.sweep(just_subscribed=True)
             await self._end_reconcile()
+            reached("reconciled")
             on_reconciled()
             tasks.create_task(self.sweeper.run(sweep))
 

@@ -34,7 +34,7 @@ class Situation:
     now: int
     """The high-water mark of wall time (`clock.Clock.now`): it never goes back."""
     paused: bool = False
-    """The clock jumped or the disk fails: nothing is taken in, nothing expires."""
+    """The clock jumped ahead: nothing is taken in, nothing expires."""
     reconciled: bool = True
     """The first reconcile has ended: only then is *unknown* the truth (PROTOCOL 13.6)."""
     limits: Limits = Limits()

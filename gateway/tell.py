@@ -15,6 +15,7 @@ from device_sdk.wire.topics import Topics
 from gateway.answer import split_events
 from gateway.deliver import Errand
 from gateway.effects import Tell
+from gateway.fault_points import reached
 from gateway.keeper import Keeper
 from gateway.link.port import BrokerRefusedError, Connection
 
@@ -129,10 +130,12 @@ class Teller:
             owed=owed,
         )
         data = cose.sign(notice, self._keeper.identity, self._keeper.pin.aad)
+        reached("notice-due")
         try:
             await connection.publish(self._topics.notice(device), data)
         except BrokerRefusedError as error:
             self._log.error("notice_refused", device=device, reason=str(error))
+        reached("notice-sent")
 
     async def _count(self) -> int:
         async with self._counting:

@@ -7,6 +7,7 @@ from device_sdk.wire.topics import Topics
 from gateway import clear, copies, expire
 from gateway.deliver import Deliverer, Errand
 from gateway.effects import Effects
+from gateway.fault_points import reached
 from gateway.keeper import Keeper
 from gateway.standing import copy_topic
 from gateway.store.port import Transaction
@@ -56,11 +57,19 @@ class Upkeep:
         """Do everything that expiry and the newest roster ask for."""
         more = True
         while more:
-            swept = await self._keeper.write(lambda tx: expire.sweep(tx, self._keeper.situation))
+            swept = await self._keeper.write(self._expire)
+            if swept.effects.clear:
+                reached("expiry-committed")
             self._carry_out(swept.effects)
             more = swept.more
         # Of what was dropped just before a kill or a lost connection nobody has told us.
         self.erase_soon()
+
+    def _expire(self, tx: Transaction) -> expire.Swept:
+        swept = expire.sweep(tx, self._keeper.situation)
+        if swept.effects.clear:
+            reached("expiry-written")
+        return swept
 
     async def publish_due(self, seconds: float) -> None:
         """Ask for visits to the copies whose publication or clearing is due, as room allows."""
@@ -80,7 +89,9 @@ class Upkeep:
         while True:
             await self._erase.wait()
             self._erase.clear()
+            reached("erasure-due")
             done = await self._keeper.erase()
+            reached("erasure-done")
             if not done:  # somebody is just listing the messages
                 self._erase.set()
             await asyncio.sleep(_ERASE_PAUSE if done else _BUSY_PAUSE)

@@ -16,6 +16,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from gateway.fault_points import reached
 from gateway.link.buffer import Answers, Arrivals, Codes
 from gateway.link.port import Arrival, BrokerRefusedError, LinkLostError
 
@@ -98,6 +99,10 @@ class PahoConnection:
                 raise BrokerRefusedError(f"the broker takes packets up to {self._largest} bytes")
             properties = _Expiry(expiry) if expiry is not None and self._mqtt5 else None
             info = self._client.publish(topic, payload, 1, retain, properties)
+            if expiry is not None:
+                reached("copy-sent")
+            elif retain and not payload:
+                reached("clear-sent")
             codes = await self._answer(info.mid)
         if codes[0].value >= _REFUSED:
             raise BrokerRefusedError(f"the broker refuses a publication: {codes[0]}")

@@ -11,6 +11,8 @@ large ledger is rebuilt less often; until then `Eraser.erase` says that it has n
 import sqlite3
 import time
 
+from gateway.fault_points import reached
+
 _REST, _SHORT = 20, 0.02
 """A rebuild of one second is followed by so many without one; a short one by none."""
 _IN_MEMORY = 32 * 1024 * 1024
@@ -38,6 +40,7 @@ class Eraser:
         """
         if self._stale and time.monotonic() >= self._rest_until:
             self._rebuild()
+            reached("erasure-rebuilt")
         return self._truncate() and not self._stale
 
     def _rebuild(self) -> None:

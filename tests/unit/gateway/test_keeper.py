@@ -9,7 +9,7 @@ import pytest
 
 from gateway import keeper as keeper_module
 from gateway.errors import LedgerUnavailableError
-from gateway.hold import take_in
+from gateway.hold import Held, Holding, take_in
 from gateway.keeper import Keeper
 from gateway.situation import Limits
 from gateway.store.port import Transaction
@@ -72,26 +72,26 @@ async def keeper(
     await keeper.stop()
 
 
-async def hold_one(fleet: Fleet, keeper: Keeper) -> None:
+async def hold_one(fleet: Fleet, keeper: Keeper) -> Held:
     message = fleet.seal("thermo", ["hub"])
     topic = TOPICS.parse(message.topic)
-    await keeper.write(lambda tx: take_in(tx, topic, message.data, keeper.situation))
+    return await keeper.write(lambda tx: take_in(tx, topic, message.data, keeper.situation))
 
 
-async def test_while_the_disk_is_full_the_gateway_pauses_and_nothing_is_confirmed(
+async def test_while_the_disk_is_full_nothing_is_confirmed_or_refused_and_then_it_is_held(
     fleet: Fleet, ledger: FailingLedger, keeper: Keeper
 ) -> None:
     changes: list[bool] = []
-    keeper.on_change = lambda: changes.append(keeper.situation.paused)
+    keeper.on_change = lambda: changes.append(keeper.is_paused)
     ledger.full = True
     holding = asyncio.ensure_future(hold_one(fleet, keeper))
     while ledger.refused < 3:  # noqa: ASYNC110 - the ledger tells nobody
         await asyncio.sleep(0.005)
     assert not holding.done()
-    assert keeper.situation.paused
+    assert keeper.is_paused
     ledger.full = False
-    await holding
-    assert not keeper.situation.paused
+    assert (await holding).holding is Holding.NEW
+    assert not keeper.is_paused
     assert changes == [True, False]
 
 
@@ -110,7 +110,7 @@ async def test_an_erasure_for_which_the_disk_has_no_room_pauses_nothing(
     erasing = asyncio.ensure_future(keeper.erase())
     await failed.wait()
     await asyncio.sleep(0)
-    assert not keeper.situation.paused
+    assert not keeper.is_paused
     assert await erasing
 
 
