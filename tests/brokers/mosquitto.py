@@ -68,7 +68,7 @@ class Mosquitto:
             return self._start_on(self.port)
         for attempt in range(_ATTEMPTS):  # another program may take the free port first
             try:
-                self._start_on(_free_port())
+                self._start_on(free_port())
             except MosquittoError:
                 if attempt == _ATTEMPTS - 1:
                     raise
@@ -83,6 +83,19 @@ class Mosquitto:
     def kill(self) -> None:
         """`kill -9`, and wait until it is gone."""
         self._end(signal.SIGKILL)
+
+    def save(self) -> None:
+        """Let it write what is persistent into its file, soon."""
+        self.send_signal(signal.SIGUSR1)
+
+    def forget(self) -> None:
+        """Lose what is persistent, while it does not run."""
+        (self.directory / "mosquitto.db").unlink(missing_ok=True)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal if it runs."""
+        if self._process is not None:
+            self._process.send_signal(number)
 
     def restart(self, *, kill: bool = False) -> None:
         """Stop or kill it and start it again on the same port."""
@@ -154,7 +167,7 @@ def _settings(directory: Path, *, persistent: bool, extra: str) -> str:
     return "\n".join(lines) + "\n" + extra + "\n"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.access import RULES, Role
-from tests.brokers.mosquitto import _free_port, _listens
+from tests.brokers.mosquitto import _listens, free_port
 from tests.brokers.raw_client import RawClient
 
 SHIPPED = Path(__file__).parents[2] / "broker_config"
@@ -22,7 +22,7 @@ def port(tmp_path: Path, mosquitto: str) -> Iterator[int]:
     """Mosquitto as README says to run it; only the port is another."""
     directory = tmp_path / "broker_config"
     shutil.copytree(SHIPPED, directory)
-    port = _free_port()
+    port = free_port()
     configuration = directory / "mosquitto.conf"
     text = configuration.read_text().replace("listener 1883 ", f"listener {port} ")
     if os.geteuid() == 0:
