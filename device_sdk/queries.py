@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from device_sdk.link import Publish
 from device_sdk.outgoing import State
+from device_sdk.pace import Backoff, Pace
 from device_sdk.wire import cose
 from device_sdk.wire.notice import NONCE_SIZE, Notice
 from device_sdk.wire.query import MAX_QUERIED, Query, Sent, Wanted
@@ -22,6 +23,9 @@ from device_sdk.wire.topics import Topics
 
 PATIENCE = 5.0
 """Seconds after which a query that nobody answered may be followed by another."""
+AGAIN = Backoff(first=PATIENCE, most=60.0)
+"""Until a round that nobody answered is begun again: the gateway may have been on its way back to
+the broker just then, and may not know that it missed something."""
 _REMEMBERED = 64
 """Queries whose late answers still count."""
 
@@ -47,6 +51,7 @@ class Queries:
         self._wants_round = False
         self._rounds = 0
         self._round_end = 0
+        self._again = Pace()
         self.patient_until = 0.0
         """The tick before which no other query is made, as one is under way."""
         self.answered = 0
@@ -69,14 +74,24 @@ class Queries:
     def start_over(self) -> None:
         """No answer will come to what was asked: there is a new connection, or a new gateway."""
         self.patient_until = 0.0
-        if self._parts or self.answered_rounds < self._rounds:
-            self._rounds = self.answered_rounds
-            self._parts.clear()
-            self.want_round()
+        self._again = Pace()
+        if self._parts or self._is_round_open:
+            self._begin_again()
+
+    @property
+    def _is_round_open(self) -> bool:
+        return self.answered_rounds < self._rounds
+
+    def _begin_again(self) -> None:
+        self._rounds = self.answered_rounds
+        self._parts.clear()
+        self.want_round()
 
     def next_due(self) -> float | None:
         """Return the tick at which the next query may be made; None if there is nothing to ask."""
-        return self.patient_until if self._is_wanted or self._parts else None
+        if self._is_wanted or self._parts:
+            return self.patient_until
+        return self._again.due if self._is_round_open else None
 
     def make(
         self,
@@ -89,7 +104,10 @@ class Queries:
         due = self.next_due()
         if due is None or due > tick:
             return []
+        if self._is_round_open and not self._is_wanted and not self._parts:
+            self._begin_again()
         if self._wants_round and not self._parts:
+            self._again.tried(tick, AGAIN)
             self._parts.extend(_parts_of(tracked()))
             self._wants_round = False
             self._rounds += 1
@@ -128,6 +146,7 @@ class Queries:
                 self.patient_until = 0.0
             if asked.number == self._round_end:
                 self.answered_rounds = self._rounds
+                self._again = Pace()
         return asked.sent
 
 

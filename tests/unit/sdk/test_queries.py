@@ -125,6 +125,22 @@ def test_a_round_whose_answer_was_lost_does_not_count_as_answered(asker: Asker) 
     assert asker.queries.answered_rounds < number
 
 
+def test_a_round_that_nobody_answers_is_begun_again_later_and_later(asker: Asker) -> None:
+    asker.track(1)
+    asker.queries.want_round()
+    asker.ask()
+    tick = TICK
+    for pause in (PATIENCE, 2 * PATIENCE, 4 * PATIENCE):
+        assert asker.queries.next_due() == tick + pause
+        assert asker.made(tick + pause - 0.1) is None
+        tick += pause
+        query = asker.ask(tick)
+        assert len(query.sent) == 1
+    asker.queries.take(answer(query))
+    assert asker.queries.answered_rounds == 1
+    assert asker.queries.next_due() is None
+
+
 def test_a_new_connection_asks_again_what_was_not_answered(asker: Asker) -> None:
     asker.track(1)
     number = asker.queries.want_round()
