@@ -5,6 +5,7 @@ it reads out of its own history. After ``stop`` on its standard input it sends n
 ``idle`` whenever everything it ever sent is over, and the gateway knows that it knows.
 """
 
+import contextlib
 import random
 import secrets
 import sys
@@ -67,8 +68,15 @@ class Sender:
                 time.sleep(_LOOK)
             for message_id in list(self._open):
                 self._look(message_id)
-            if self.stopped.is_set() and not self._open and not self._has_open():
-                print("idle", flush=True)
+            if self.stopped.is_set() and not self._open:
+                self._finish()
+
+    def _finish(self) -> None:
+        if not self._has_open():
+            print("idle", flush=True)
+            return
+        with contextlib.suppress(DeviceError):  # it would ask by itself, within a minute
+            self._device.refresh(timeout=5)
 
     def _recognise(self) -> None:
         """Write down what was stored just before a kill, too late for its `send` to return."""

@@ -11,8 +11,9 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from device_sdk import create_device, trust_root
 from gateway.enrolment import init_gateway
@@ -30,7 +31,10 @@ from tests.faults.watcher import Watcher, search
 GATEWAY, ABSENT = "gw-1", "absent"
 SENDERS, READERS = ("sender-1", "sender-2"), ("reader-1", "reader-2", "reader-3")
 PATIENCE = 90.0
+GONE = 30.0
+"""Seconds within which everything must be gone once everybody knows how it ended."""
 _LOOK = 0.1
+T = TypeVar("T")
 
 
 class StuckError(Exception):
@@ -155,8 +159,7 @@ class World:
         *,
         pause: float,
         gateway: Sequence[str] = ("gateway.cli",),
-        sender: str = "tests.faults.sender",
-        reader: str = "tests.faults.reader",
+        reader: Sequence[str] = ("tests.faults.reader",),
         absent: bool = False,
     ) -> None:
         self.directory, self.mosquitto = directory, mosquitto
@@ -166,7 +169,7 @@ class World:
         self.pen = Pen(self.history / f"driver{SUFFIX}")
         self.port = mosquitto.port if mosquitto is not None else free_port()
         self.to_devices, self.to_gateway = Proxy(self.port), Proxy(self.port)
-        self._how = (gateway, sender, reader)
+        self._gateway, self._how_to_read = gateway, reader
         self._pause, self._absent = pause, absent
         self.environment: dict[str, str] = {}
         self.backup = Backup(self.data, directory / "backup")
@@ -176,19 +179,18 @@ class World:
         """Start everything, and return when the gateway serves."""
         await self.to_devices.start()
         await self.to_gateway.start()
-        gateway, sender, reader = self._how
         url = f"mqtt://127.0.0.1:{self.to_devices.port}"
         where = str(self.history)
-        self.gateway = Program(self.directory, GATEWAY, [*gateway, *self._serve()])
-        self.readers = [self._reader(reader, name, url) for name in READERS]
-        self.absent = self._reader(reader, ABSENT, url)
+        self.gateway = Program(self.directory, GATEWAY, [*self._gateway, *self._serve()])
+        self.readers = [self._reader(name, url) for name in READERS]
+        self.absent = self._reader(ABSENT, url)
         absent = ABSENT if self._absent else ""
         self.senders = [
             Program(
                 self.directory,
                 name,
                 [
-                    *(sender, str(self.directory / name), url, where),
+                    *("tests.faults.sender", str(self.directory / name), url, where),
                     *(str(self._pause), absent, *READERS),
                 ],
             )
@@ -202,8 +204,8 @@ class World:
         for device in (*self.readers, *self.senders):
             await device.start()
 
-    def _reader(self, module: str, name: str, url: str) -> Program:
-        arguments = [module, str(self.directory / name), url, str(self.history)]
+    def _reader(self, name: str, url: str) -> Program:
+        arguments = [*self._how_to_read, str(self.directory / name), url, str(self.history)]
         return Program(self.directory, name, arguments)
 
     def _serve(self) -> list[str]:
@@ -221,8 +223,8 @@ class World:
         if ready:
             await self.gateway.says("ready")
 
-    async def settle(self) -> Remains:
-        """Let everything end, and return what remains. Raises StuckError."""
+    async def settle(self, patience: float = PATIENCE) -> Remains:
+        """Let everything end, for so many seconds at most, and return what remains."""
         self.to_devices.mend()
         self.to_gateway.mend()
         everybody = [self.gateway, *self.readers, *self.senders]
@@ -234,47 +236,21 @@ class World:
                 await (self.serve() if program is self.gateway else program.start())
         for sender in self.senders:
             sender.tell("stop")
-        for sender in self.senders:
-            await sender.says("idle")
-        rows = await self._forgotten()
-        retained = await self._cleared()
+        with contextlib.suppress(StuckError, TimeoutError):  # the history says what they wait for
+            async with asyncio.timeout(patience):
+                for sender in self.senders:
+                    await sender.says("idle")
+        rows = await _nothing(lambda: asyncio.to_thread(self._rows), patience)
+        retained = await _nothing(self.watcher.standing, patience)
         for program in (*self.senders, *self.readers, self.absent):
             if program.runs:
                 await program.end(signal.SIGKILL)
-        return Remains(retained=retained, residues=await self._erased(), rows=rows)
+        residues = await _nothing(lambda: asyncio.to_thread(self.residues), patience)
+        return Remains(retained=retained, residues=residues, rows=rows)
 
-    async def _forgotten(self) -> list[Row]:
-        """Wait until the ledger has no message, or for long enough; return what it still has."""
-        rows: list[Row] = []
-        for _ in range(int(30 / _LOOK)):
-            held = read_summaries(self.data / LEDGER_FILE)
-            rows = [
-                Row(sender=one.sender, id_prefix=one.id_prefix, state=one.state) for one in held
-            ]
-            if not rows:
-                break
-            await asyncio.sleep(_LOOK)
-        return rows
-
-    async def _cleared(self) -> list[str]:
-        """The same for the copies at the broker."""
-        standing: list[str] = []
-        for _ in range(int(10 / _LOOK)):
-            standing = sorted(await self.watcher.standing())
-            if not standing:
-                break
-            await asyncio.sleep(_LOOK)
-        return standing
-
-    async def _erased(self) -> list[str]:
-        """The same for the gateway's files."""
-        residues: list[str] = []
-        for _ in range(int(10 / _LOOK)):
-            residues = self.residues()
-            if not residues:
-                break
-            await asyncio.sleep(_LOOK)
-        return residues
+    def _rows(self) -> list[Row]:
+        held = read_summaries(self.data / LEDGER_FILE)
+        return [Row(sender=one.sender, id_prefix=one.id_prefix, state=one.state) for one in held]
 
     def residues(self) -> list[str]:
         """Return every part of a message that stands in a file of the gateway's."""
@@ -296,6 +272,14 @@ class World:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await self.to_devices.stop()
         await self.to_gateway.stop()
+
+
+async def _nothing(look: Callable[[], Awaitable[list[T]]], patience: float) -> list[T]:
+    """Look until nothing is found, or for long enough; return what is found last."""
+    until = time.monotonic() + min(patience, GONE)
+    while (found := await look()) and time.monotonic() < until:  # noqa: ASYNC110 - files tell nobody
+        await asyncio.sleep(_LOOK)
+    return found
 
 
 @contextlib.asynccontextmanager
