@@ -170,7 +170,8 @@ def _at_the_end(message: _Message) -> Iterator[Violation]:
 def _told(message: _Message) -> Iterator[Violation]:
     if not message.message:
         return
-    if message.over != ("expired" if message.is_brief else "settled"):
+    # A brief message may be read after all, in its last moment.
+    if message.over not in (("expired", "settled") if message.is_brief else ("settled",)):
         yield Violation(rule=Rule.UNTOLD, what=f"{message} ended as {message.over or 'nothing'}")
     elif not message.is_brief and message.read != set(message.readers):
         yield Violation(rule=Rule.UNTOLD, what=f"{message}: of some readers nothing was told")

@@ -11,7 +11,6 @@ import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from tests.faults.history import ROLLBACK, What
 from tests.faults.proxy import Proxy
 from tests.faults.world import Program, World
 
@@ -182,7 +181,7 @@ async def roll_back(world: World, _: random.Random) -> None:
     if not world.backup.is_there:
         return
     await world.gateway.end()
-    world.pen.write(What.FAULT, detail=f"{ROLLBACK}{world.backup.restore()}")
+    world.note_rollback(world.backup.restore())
     await world.serve()
 
 

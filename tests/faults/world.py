@@ -24,7 +24,7 @@ from tests.brokers.mosquitto import Mosquitto, free_port
 from tests.faults.backup import Backup
 from tests.faults.checker import Remains, Row
 from tests.faults.disk import small_disk
-from tests.faults.history import SUFFIX, Pen
+from tests.faults.history import ROLLBACK, SUFFIX, Pen, What
 from tests.faults.proxy import Proxy
 from tests.faults.watcher import Watcher, search
 
@@ -222,6 +222,10 @@ class World:
         await self.gateway.start({**brisk, **self.environment, **fatal})
         if ready:
             await self.gateway.says("ready")
+
+    def note_rollback(self, taken_at: int) -> None:
+        """Write down that the ledger is an older one now."""
+        self.pen.write(What.FAULT, detail=f"{ROLLBACK}{taken_at}")
 
     async def settle(self, patience: float = PATIENCE) -> Remains:
         """Let everything end, for so many seconds at most, and return what remains."""
