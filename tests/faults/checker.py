@@ -77,6 +77,10 @@ class _Message:
     read: set[str] = field(default_factory=set)
     handled: set[str] = field(default_factory=set)
 
+    def was_open(self, since: int, until: int) -> bool:
+        """Tell whether it was sent and not over at some time within this span."""
+        return self.sent_at < until and (not self.over_at or self.over_at > since)
+
     def __str__(self) -> str:
         return f"{self.sender}'s {self.token}"
 
@@ -108,7 +112,7 @@ def check(history: Iterable[Record], remains: Remains) -> list[Violation]:
     excused = {
         (message.sender, message.message[:8])
         for message in messages.values()
-        if any(message.sent_at < at and message.over_at > since for since, at in rollbacks)
+        if any(message.was_open(since, at) for since, at in rollbacks)
     }
     for message in messages.values():
         found += _at_the_end(message)
@@ -160,9 +164,7 @@ def _ghost(record: Record, why: str) -> Violation:
 
 
 def _at_the_end(message: _Message) -> Iterator[Violation]:
-    if message.over == "lost":
-        yield Violation(rule=Rule.LOST, what=f"{message} was reported as lost")
-    elif message.message and not message.is_brief:
+    if message.message and not message.is_brief:
         for reader in sorted(set(message.readers) - message.handled):
             yield Violation(rule=Rule.LOST, what=f"{message} never reached {reader}")
 
@@ -170,8 +172,9 @@ def _at_the_end(message: _Message) -> Iterator[Violation]:
 def _told(message: _Message) -> Iterator[Violation]:
     if not message.message:
         return
-    # A brief message may be read after all, in its last moment.
-    if message.over not in (("expired", "settled") if message.is_brief else ("settled",)):
+    # A brief message may be read in its last moment, or come to the gateway when that has passed.
+    brief = ("expired", "settled", "refused")
+    if message.over not in (brief if message.is_brief else ("settled",)):
         yield Violation(rule=Rule.UNTOLD, what=f"{message} ended as {message.over or 'nothing'}")
     elif not message.is_brief and message.read != set(message.readers):
         yield Violation(rule=Rule.UNTOLD, what=f"{message}: of some readers nothing was told")

@@ -250,6 +250,8 @@ class World:
             if program.runs:
                 await program.end(signal.SIGKILL)
         residues = await _nothing(lambda: asyncio.to_thread(self.residues), patience)
+        named = {f"{row.sender}'s {row.id_prefix}" for row in rows}  # which is said already
+        residues = [one for one in residues if one.partition("id of ")[2] not in named]
         return Remains(retained=retained, residues=residues, rows=rows)
 
     def _rows(self) -> list[Row]:
