@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from device_sdk.enrol import create_device, trust_root
     from device_sdk.errors import (
         BrokerUnavailableError,
+        ClockError,
         ClosedError,
         ContentError,
         DeviceError,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         NotHeldYetError,
         NotReadYetError,
         NotSealedError,
+        OutboxFullError,
         OutcomeForgottenError,
         PayloadError,
         ReadersError,
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from device_sdk.key_file import KeyFileError, LoosePermissionsError, PassphraseError
     from device_sdk.keystore import DirectoryInUseError, NoDeviceError
     from device_sdk.message import Message
+    from device_sdk.outbox_limits import OutboxLimits
     from device_sdk.outgoing import State
     from device_sdk.reader_key import BrokenReaderKeyError
     from device_sdk.sent import Outcome, Sent, SentRecord
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BrokenReaderKeyError",
     "BrokerUnavailableError",
+    "ClockError",
     "ClosedError",
     "ContentError",
     "Device",
@@ -89,6 +93,8 @@ __all__ = [
     "NotHeldYetError",
     "NotReadYetError",
     "NotSealedError",
+    "OutboxFullError",
+    "OutboxLimits",
     "Outcome",
     "OutcomeForgottenError",
     "PassphraseError",
@@ -122,6 +128,7 @@ _HOMES = (
     "reader_key",
     "keystore",
     "outgoing",
+    "outbox_limits",
     "message",
     "sent",
     "status",

@@ -12,6 +12,7 @@ from device_sdk.inbox_store import InboxStore
 from device_sdk.keystore import KeyStore
 from device_sdk.mqtt_link import MqttLink
 from device_sdk.outbox import Outbox
+from device_sdk.outbox_limits import OutboxLimits
 from device_sdk.outbox_store import OutboxStore
 from device_sdk.own_keys import OwnKeys
 from device_sdk.queries import Queries
@@ -28,7 +29,9 @@ from device_sdk.wire.topics import Topics
 STATE_FILE = "state.sqlite"
 
 
-def assemble(keystore: KeyStore, pin: Pin, state: StateFile, prefix: str) -> Parts:
+def assemble(
+    keystore: KeyStore, pin: Pin, state: StateFile, prefix: str, limits: OutboxLimits
+) -> Parts:
     """Return the parts of the device whose keys and state these are."""
     name, signer, aad, topics = keystore.name, keystore.identity, pin.aad, Topics(prefix)
     return Parts(
@@ -40,7 +43,9 @@ def assemble(keystore: KeyStore, pin: Pin, state: StateFile, prefix: str) -> Par
         reader_keys=ReaderKeys(state),
         gateways=Gateways(aad),
         queries=Queries(name=name, signer=signer, aad=aad, topics=topics),
-        outbox=Outbox(OutboxStore(state), name=name, signer=signer, aad=aad, topics=topics),
+        outbox=Outbox(
+            OutboxStore(state), name=name, signer=signer, aad=aad, topics=topics, limits=limits
+        ),
         inbox=Inbox(InboxStore(state), name=name, signer=signer, aad=aad, topics=topics),
         own_keys=OwnKeys(keystore, topics),
     )

@@ -18,9 +18,11 @@ from device_sdk.errors import BrokerUnavailableError, GatewaySilentError, NotFlu
 from device_sdk.keystore import KeyStore
 from device_sdk.link import Link
 from device_sdk.message import Message
+from device_sdk.outbox import DEFAULT_LIMITS
+from device_sdk.outbox_limits import OutboxLimits
+from device_sdk.posting import Posting
 from device_sdk.reading import Reading
 from device_sdk.recipients import find_targets
-from device_sdk.seal import seal
 from device_sdk.sending import LIFETIME, draft
 from device_sdk.sent import Sent, SentRecord
 from device_sdk.settings_file import read_pin, read_settings
@@ -28,7 +30,7 @@ from device_sdk.state_file import StateFile
 from device_sdk.status import Status
 from device_sdk.status_view import status_of
 from device_sdk.tracking import Tracking
-from device_sdk.wire.names import DIRECT
+from device_sdk.wire.padding import padded_length
 
 CLOSE_GRACE = 2.0
 """Seconds that `Device.close` gives the broker to confirm the last read acks."""
@@ -44,7 +46,7 @@ class Device:
         """Use `Device.open`."""
         self._keystore, self._state, self._courier = keystore, state, courier
         self._parts = courier.parts
-        self._tracking = Tracking(courier)
+        self._tracking, self._posting = Tracking(courier), Posting(courier)
         self._is_closed = False
 
     @classmethod
@@ -57,12 +59,14 @@ class Device:
         password_file: str | os.PathLike[str] | None = None,
         ca: str | os.PathLike[str] | None = None,
         link: Link | None = None,
+        outbox_limits: OutboxLimits = DEFAULT_LIMITS,
     ) -> Self:
         """Open a device that was made with ``sealgate device init`` and ``device trust``.
 
         It connects in the background, now and whenever the connection is lost; an absent broker is
         no error here. ``broker``, ``password_file`` and ``ca`` take the place of what the device
-        remembers; ``link`` takes the place of MQTT as a whole.
+        remembers; ``link`` takes the place of MQTT as a whole. ``outbox_limits`` bounds what `send`
+        stores.
 
         Raises:
             NoDeviceError: there is no device in the directory.
@@ -85,7 +89,7 @@ class Device:
             real = link or make_link(settings, keystore, pin)
             state = StateFile(path / STATE_FILE)
             try:
-                parts = assemble(keystore, pin, state, settings.prefix)
+                parts = assemble(keystore, pin, state, settings.prefix, outbox_limits)
                 courier = Courier(parts, state, real)
             except BaseException:
                 state.close()
@@ -153,34 +157,21 @@ class Device:
 
         Raises:
             PayloadError, ReadersError, LifetimeError: not what is described above.
+            OutboxFullError: too much waits already, see `OutboxLimits`.
             RosterUnknownError, RosterExpiredError: there is no roster to go by.
             NotAdmittedError: the owner has not admitted this device, or revoked it.
             UnknownReaderError: a reader that the owner has not admitted, or revoked.
             NoReaderKeyError: a reader whose key is not known, or not valid for long enough.
+            ClockError: this device's clock is far from what owner or gateway have signed.
             StateFileError: the message cannot be stored.
         """
         data, content_type = encode(payload)
         with self._courier.changed:
-            message = draft(to, lifetime, self._courier.router.believed(self._courier.moment()))
-            targets = find_targets(self._courier, message, timeout)
-            sequence = self._parts.outbox.next_sequence(DIRECT)
-        sealed = seal(
-            data,
-            recipients=targets,
-            sender=self.name,
-            signer=self._keystore.identity,
-            aad=self._parts.pin.aad,
-            content_type=content_type,
-            issued=message.issued,
-            expires=message.expires,
-            sequence=sequence,
-            threads=os.cpu_count() or 1,
-        )
-        with self._courier.changed:
             self._courier.check_open()
-            self._parts.outbox.add(sealed)
-            self._courier.router.sent(self._courier.moment())
-            self._courier.pump()
+            message = draft(to, lifetime, self._courier.router.believed(self._courier.moment()))
+            self._parts.outbox.check_room(padded_length(len(data)), len(message.readers))
+            targets = find_targets(self._courier, message, timeout)
+        sealed = self._posting.post(data, content_type, message, targets)
         return Sent(self._tracking, sealed.message_id)
 
     # Sent messages.

@@ -100,6 +100,32 @@ class ReadersError(NotSealedError):
     """A reader list that is empty, too long, or holds something that is no device id."""
 
 
+class ClockError(NotSealedError):
+    """This device's clock is so wrong that the message would be expired or refused at once."""
+
+
+class OutboxFullError(NotSealedError):
+    """No room for another message: see `device_sdk.OutboxLimits` for what ``limit`` names.
+
+    ``most`` is that limit, ``used`` what is stored by now and ``needed`` what the message takes, as
+    far as it was known: messages, bytes, or readers.
+    """
+
+    def __init__(self, limit: str, *, most: int, used: int, needed: int) -> None:
+        super().__init__(
+            f"the outbox is full: {_FULL[limit].format(used=used, most=most, needed=needed)}. "
+            "Let this device reach its gateway, or send less; OutboxLimits can allow more"
+        )
+        self.limit, self.most, self.used, self.needed = limit, most, used, needed
+
+
+_FULL = {
+    "messages": "{used} messages are not held yet, of {most} that may be",
+    "bytes": "{used} bytes are not held yet, and {needed} more would pass {most}",
+    "records": "messages to {used} readers are not over, and {needed} more would pass {most}",
+}
+
+
 # After a message was sealed and stored.
 
 

@@ -46,7 +46,16 @@ def judge(message: Outgoing, event: Event, court: Court, *, asked_when_held: boo
         return _judge_unknown(message, event, court, asked_when_held)
     if event.digest != message.digest:
         raise UnfoundedError("it is about other content")
-    return _JUDGES[event.kind](message, event, court)
+    after = _JUDGES[event.kind](message, event, court)
+    return _note_again(after) if event.kind in _OUTCOMES else after
+
+
+def _note_again(message: Outgoing) -> Outgoing:
+    """Return a message that is over as one whose outcome the gateway still has to forget.
+
+    It tells of an outcome, so it keeps one: its ledger may have been restored from a backup.
+    """
+    return message if message.state.is_open else replace(message, noted=Noted.OWED)
 
 
 def _judge_unknown(
@@ -152,6 +161,7 @@ def _excused(slot: Slot, detail: str, evidence: bytes, now: int) -> Slot:
     return replace(slot, verdict=Verdict.EXCUSED, at=now, detail=detail, evidence=evidence)
 
 
+_OUTCOMES = (EventKind.READ, EventKind.UNREADABLE, EventKind.EXCUSED, EventKind.EXPIRED)
 _JUDGES: dict[EventKind, Callable[[Outgoing, Event, Court], Outgoing]] = {
     EventKind.HELD: _judge_held,
     EventKind.REFUSED: _judge_refused,

@@ -1,6 +1,7 @@
 """Reading: which copy is shown next, what is signed about it, what is asked for again.
 
-Bytes and times go in, things to publish come out; no sockets. ``now`` is Unix seconds, ``tick``
+Bytes and times go in, things to publish come out; no sockets. ``now`` is Unix seconds as far as
+anything here knows, ``trusted`` what a gateway has agreed to (`device_sdk.trusted_time`), ``tick``
 the seconds of a monotonic clock. Opening a copy is `device_sdk.unseal`'s work.
 """
 
@@ -9,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from device_sdk.hands import Hands
-from device_sdk.inbox_store import HANDLED, SHOWN, InboxStore, Key
+from device_sdk.inbox_store import HANDLED, SHOWN, InboxStore, Key, News
 from device_sdk.link import Publish
+from device_sdk.missing import missed_before, news_of
 from device_sdk.pace import Allowance
 from device_sdk.replay import Replay
 from device_sdk.trust import Roster
@@ -18,11 +20,13 @@ from device_sdk.unseal import (
     CheckedCopy,
     CopyDamagedError,
     CopyDroppedError,
+    CopyExpiredError,
     Opened,
     check_copy,
 )
 from device_sdk.wanted import WantedCopies
 from device_sdk.wire import cose
+from device_sdk.wire.header import Header
 from device_sdk.wire.read_ack import READ, UNREADABLE, ReadAck
 from device_sdk.wire.suites import Signer
 from device_sdk.wire.topics import Kind, Topic, Topics
@@ -62,6 +66,8 @@ class Inbox:
         self._name, self._signer, self._aad, self._topics = name, signer, aad, topics
         self._waiting: dict[Key, Parcel] = {}
         self._waiting_bytes = 0
+        self._opening: dict[Key, Header] = {}
+        """What was taken out and not shown yet."""
         self._held_up: set[str] = set()
         """Senders whose copies the latest `take` had to pass over."""
         self.hands = Hands()
@@ -72,7 +78,14 @@ class Inbox:
     # What comes from the broker.
 
     def arrived(
-        self, topic: Topic, data: bytes, *, retained: bool, roster: Roster, now: int
+        self,
+        topic: Topic,
+        data: bytes,
+        *,
+        retained: bool,
+        roster: Roster,
+        now: int,
+        trusted: int,
     ) -> list[Publish]:
         """Take in what came under an inbox topic: a copy, or nothing once it is cleared."""
         key = (topic.sender, topic.message_id)
@@ -86,7 +99,10 @@ class Inbox:
             return []
         known = self._store.get(key)
         if known is None:
-            self._check(key, topic, data, retained=retained, roster=roster, now=now)
+            checked = self._check(key, topic, data, roster=roster, now=now, trusted=trusted)
+            if checked is not None:
+                self.wanted.arrived(key)
+                self._keep(Parcel(key=key, checked=checked, data=data), retained=retained)
         elif known.state == HANDLED:
             # Shown and answered before: the answer is given again, the message is not.
             self.replay.answered(key)
@@ -94,20 +110,26 @@ class Inbox:
         return []
 
     def _check(
-        self, key: Key, topic: Topic, data: bytes, *, retained: bool, roster: Roster, now: int
-    ) -> None:
+        self, key: Key, topic: Topic, data: bytes, *, roster: Roster, now: int, trusted: int
+    ) -> CheckedCopy | None:
         try:
-            checked = check_copy(
+            return check_copy(
                 data, topic=topic, reader=self._name, roster=roster, aad=self._aad, now=now
             )
         except CopyDamagedError as error:
             logger.warning("copy %s: %s; it is asked for again", _short(key), error)
             self.wanted.add(key)
+        except CopyExpiredError as error:
+            self._expired(key, error.expires, trusted)
         except CopyDroppedError as error:
             logger.info("copy %s dropped: %s", _short(key), error)
-        else:
-            self.wanted.arrived(key)
-            self._keep(Parcel(key=key, checked=checked, data=data), retained=retained)
+        return None
+
+    def _expired(self, key: Key, expires: int, trusted: int) -> None:
+        """A copy's time is over, perhaps only by a clock that is ahead: then it comes again."""
+        if expires > trusted:
+            self.wanted.add(key)
+        logger.info("copy %s dropped: the message has expired", _short(key))
 
     def _keep(self, parcel: Parcel, *, retained: bool) -> None:
         is_held_up = parcel.key[0] in self._held_up
@@ -136,8 +158,8 @@ class Inbox:
         """Return the messages whose handler failed, or was cut off by a crash: they come first."""
         return [key for key in self._store.all_shown() if key not in self.hands]
 
-    def take_unfinished(self, key: Key, *, roster: Roster, now: int) -> Parcel | None:
-        """Take one of them out again; None if it is not to be shown any more."""
+    def take_unfinished(self, key: Key, *, roster: Roster, now: int, trusted: int) -> Parcel | None:
+        """Take one of them out again; None if it is not to be shown any more, or not now."""
         known = self._store.get(key)
         if known is None or known.state != SHOWN or key in self.hands:
             return None
@@ -147,8 +169,10 @@ class Inbox:
                 known.copy, topic=topic, reader=self._name, roster=roster, aad=self._aad, now=now
             )
         except CopyDroppedError as error:
-            logger.info("copy %s dropped: %s", _short(key), error)
-            self._store.drop(key)
+            logger.info("copy %s is not shown: %s", _short(key), error)
+            # A clock that is ahead destroys nothing (PROTOCOL 14).
+            if not isinstance(error, CopyExpiredError) or error.expires <= trusted:
+                self._store.drop(key)
             return None
         except CopyDamagedError as error:
             # The file may be damaged, the copy at the broker need not be.
@@ -159,7 +183,7 @@ class Inbox:
         self.hands.take(key)
         return Parcel(key=key, checked=checked, data=known.copy, is_unfinished=True)
 
-    def take(self, *, roster: Roster, now: int, tick: float) -> Parcel | None:
+    def take(self, *, roster: Roster, now: int, trusted: int, tick: float) -> Parcel | None:
         """Take out the next copy that has never been shown; None if there is none now."""
         self._held_up.clear()
         for key, parcel in list(self._waiting.items()):
@@ -170,8 +194,11 @@ class Inbox:
             del self._waiting[key]
             self._waiting_bytes -= len(parcel.data)
             header = parcel.checked.header
-            if header.expires > now and not roster.is_revoked(header.sender):
+            if header.expires <= now:
+                self._expired(key, header.expires, trusted)
+            elif not roster.is_revoked(header.sender):
                 self.hands.take(key)
+                self._opening[key] = header
                 return parcel
         return None
 
@@ -186,13 +213,24 @@ class Inbox:
             default=None,
         )
 
-    def show(self, parcel: Parcel) -> None:
-        """Remember durably that the application sees a message, before it does."""
-        self._store.shown(parcel.key, parcel.data, parcel.checked.header.expires)
+    def show(self, parcel: Parcel, trusted: int) -> tuple[range, ...]:
+        """Remember durably that the application sees a message, before it does.
+
+        Returns the numbers before it that its sender has given to messages to the same readers, and
+        that have not arrived.
+        """
+        header = parcel.checked.header
+        news = news_of(self._store, header, trusted)
+        self._store.shown(parcel.key, parcel.data, header.expires, news)
+        self._opening.pop(parcel.key, None)
+        waiting = (other.checked.header for other in self._waiting.values())
+        arrived = (*waiting, *self._opening.values())
+        return missed_before(self._store, header, arrived, trusted)
 
     def put_back(self, parcel: Parcel) -> None:
         """Nothing could be tried with the copy, for a local reason: it waits again."""
         self.hands.let_go(parcel.key)
+        self._opening.pop(parcel.key, None)
         if not parcel.is_unfinished:
             self._waiting[parcel.key] = parcel
             self._waiting_bytes += len(parcel.data)
@@ -205,9 +243,11 @@ class Inbox:
     def handled(self, parcel: Parcel, opened: Opened, now: int) -> Publish:
         """The application is done with a message: sign, store and return its read ack."""
         ack = self._ack(parcel, READ, now, token=opened.open_token)
-        return self._answer(parcel, ack)
+        return self._answer(parcel, ack, None)
 
-    def unreadable(self, parcel: Parcel, reason: str, now: int, tick: float) -> Publish:
+    def unreadable(
+        self, parcel: Parcel, reason: str, *, now: int, trusted: int, tick: float
+    ) -> Publish:
         """A copy does not open: sign, store and return the ack that tells its sender."""
         logger.warning("copy %s cannot be opened: %s", _short(parcel.key), reason)
         sender = parcel.key[0]
@@ -215,7 +255,8 @@ class Inbox:
             sender, Allowance(UNREADABLE_BURST, UNREADABLE_EVERY)
         )
         allowance.spend(tick)
-        return self._answer(parcel, self._ack(parcel, UNREADABLE, now, reason=reason))
+        news = news_of(self._store, parcel.checked.header, trusted)  # it has arrived, at least
+        return self._answer(parcel, self._ack(parcel, UNREADABLE, now, reason=reason), news)
 
     def _ack(
         self, parcel: Parcel, verdict: str, now: int, *, token: bytes = b"", reason: str = ""
@@ -233,9 +274,10 @@ class Inbox:
         )
         return cose.sign(ack, self._signer, self._aad)
 
-    def _answer(self, parcel: Parcel, ack: bytes) -> Publish:
-        self._store.handled(parcel.key, ack, parcel.checked.header.expires)
+    def _answer(self, parcel: Parcel, ack: bytes, news: News | None) -> Publish:
+        self._store.handled(parcel.key, ack, parcel.checked.header.expires, news)
         self.hands.let_go(parcel.key)
+        self._opening.pop(parcel.key, None)
         self.replay.answered(parcel.key)
         return self._publish(parcel.key, ack)
 

@@ -7,11 +7,16 @@ handler has succeeded, then ``handled`` with the read ack, until its time is ove
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from device_sdk.series import Heard
+from device_sdk.series_store import HeardSeries, SeriesKey
 from device_sdk.sql_files import queries
 from device_sdk.state_file import StateFile, storable
 
 Key = tuple[str, bytes]
 """(sender, message id): a message's name everywhere."""
+
+News = tuple[SeriesKey, Heard]
+"""What has arrived of a series by now."""
 
 SHOWN, HANDLED = "shown", "handled"
 _SQL = queries("inbox")
@@ -33,14 +38,26 @@ class InboxStore:
 
     def __init__(self, state: StateFile) -> None:
         self._state = state
+        self.series = HeardSeries(state)
 
-    def shown(self, key: Key, copy: bytes, expires: int) -> None:
-        """Remember, before the application sees it, that a message is being handled."""
-        self._state.execute(_SQL["shown"], (*key, storable(expires), copy))
+    def shown(self, key: Key, copy: bytes, expires: int, news: News | None) -> None:
+        """Remember, before the application sees it, that a message is being handled.
 
-    def handled(self, key: Key, ack: bytes, expires: int) -> None:
+        ``news`` is what its arrival says about its series, if anything.
+        """
+        with self._state.transaction():
+            self._state.execute(_SQL["shown"], (*key, storable(expires), copy))
+            self._take(news)
+
+    def handled(self, key: Key, ack: bytes, expires: int, news: News | None) -> None:
         """Store the read ack; the sealed copy goes."""
-        self._state.execute(_SQL["handled"], (*key, storable(expires), ack))
+        with self._state.transaction():
+            self._state.execute(_SQL["handled"], (*key, storable(expires), ack))
+            self._take(news)
+
+    def _take(self, news: News | None) -> None:
+        if news is not None:
+            self.series.put(*news)
 
     def confirm(self, keys: Iterable[Key]) -> None:
         """Remember that the broker has PUBACKed these read acks."""

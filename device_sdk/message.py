@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from device_sdk.errors import ContentError
 
+Missed = tuple[range, ...]
+
 
 @dataclass(kw_only=True, eq=False, slots=True, weakref_slot=True)
 class Message:
@@ -30,7 +32,16 @@ class Message:
     content_type: str
     """Media type that the sender gave."""
     sequence: int
-    """Counts the sender's messages to this channel: a gap hints at one that is missing."""
+    """Counts this sender's messages to the same readers (and the same channel)."""
+    missed: Missed
+    """Numbers below ``sequence`` that were sealed to this device too and have not arrived so far.
+
+    Empty if none is known to be missing. Each is a message that expired unread, was withheld by the
+    gateway, or is still on its way: just after connecting, copies can come in another order. A
+    number is named with every later message until it arrives, or until it must have expired, 30
+    days after it was found missing. What went before the first message that this device has ever
+    got of a sender and a set of readers is not known, nor what is missing at the end.
+    """
     payload: bytes = field(repr=False)
     _block: AbstractContextManager[None] = field(repr=False)
 

@@ -6,14 +6,17 @@ a monotonic clock, by which everything is paced.
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from device_sdk.errors import OutboxFullError
 from device_sdk.evidence import Court, UnfoundedError, judge
 from device_sdk.link import Publish
+from device_sdk.outbox_limits import OutboxLimits
 from device_sdk.outbox_store import OutboxStore
 from device_sdk.outgoing import Noted, Outgoing, State
 from device_sdk.pace import Backoff, Pace
 from device_sdk.seal import Sealed
+from device_sdk.series import Place, readers_hash
 from device_sdk.wire import cose
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.notice import Event, EventKind
@@ -26,9 +29,16 @@ RESEND = Backoff(first=5.0, most=300.0)
 WINDOW = 32
 """Messages on their way at once: a backlog must not fill the memory with envelopes."""
 KEPT = 30 * DAY
-"""How long the record of a message stays after it has ended and expired."""
+"""How long the record of a message stays after it has ended and expired, if there is room."""
+_DROPPED_AT_ONCE = 100
+"""Records of old messages that make room together: one commit for each would be slow."""
+DEFAULT_LIMITS = OutboxLimits()
 _MOST_ASKED = 10
 """Queries about an outcome that the gateway should forget; then it must know by itself."""
+
+_MOST_NOTED_AGAIN = 10
+"""How often a gateway that had forgotten an outcome may come back with it, while this process runs:
+old notices that somebody plays again look the same."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +47,8 @@ logger = logging.getLogger(__name__)
 class _Way:
     """How a waiting message fares; not worth storing."""
 
+    size: int
+    """Bytes of the envelope."""
     pace: Pace = field(default_factory=Pace)
     is_answered: bool = False
     """Whether the gateway has answered the latest try: then it is not under way."""
@@ -51,20 +63,67 @@ class Outbox:
     """The messages of one sender."""
 
     def __init__(
-        self, store: OutboxStore, *, name: str, signer: Signer, aad: bytes, topics: Topics
+        self,
+        store: OutboxStore,
+        *,
+        name: str,
+        signer: Signer,
+        aad: bytes,
+        topics: Topics,
+        limits: OutboxLimits = DEFAULT_LIMITS,
     ) -> None:
-        self._store = store
+        self._store, self._limits = store, limits
         self._name, self._signer, self._aad, self._topics = name, signer, aad, topics
-        self._waiting = {message_id: _Way() for message_id in store.waiting()}
-        self._sequences = store.sequences()
+        self._waiting = {message_id: _Way(size) for message_id, size in store.waiting().items()}
+        self._records = store.count_records()
         self._to_note = dict(store.unnoted())
         self._asked: dict[bytes, int] = {}
+        self._noted_again: dict[bytes, int] = {}
+
+    def check_room(self, size: int, readers: int) -> None:
+        """See that there is room for a message of ``size`` bytes at least, before it is sealed.
+
+        Records of messages that are over go, the oldest first, where they are in the way.
+
+        Raises:
+            OutboxFullError: there is none.
+        """
+        used, limits = sum(way.size for way in self._waiting.values()), self._limits
+        if len(self._waiting) >= limits.messages:
+            raise OutboxFullError(
+                "messages", most=limits.messages, used=len(self._waiting), needed=1
+            )
+        if used + size > limits.bytes:
+            raise OutboxFullError("bytes", most=limits.bytes, used=used, needed=size)
+        while self._records + readers > limits.records:
+            over = self._store.oldest_over(_DROPPED_AT_ONCE)
+            if not over:
+                raise OutboxFullError(
+                    "records", most=limits.records, used=self._records, needed=readers
+                )
+            self._drop(over)
+
+    def next_place(self, channel: str, readers: Iterable[str]) -> Place:
+        """Return a new message's place in the series of its readers; `add` takes it.
+
+        Until then the same place is returned again: a message that was not stored leaves no gap.
+        """
+        last = self._store.series.last(channel, readers_hash(readers))
+        return last.next() if last else Place.first()
 
     def add(self, sealed: Sealed) -> None:
-        """Store a sealed message; once this returns it survives a crash."""
-        message = Outgoing.of(sealed)
-        self._store.add(message, sealed.envelope, sealed.header.sequence)
-        self._waiting[message.message_id] = _Way()
+        """Store a sealed message; once this returns it survives a crash.
+
+        Raises:
+            OutboxFullError: nothing was stored.
+            StateFileError: the same.
+        """
+        message, size = Outgoing.of(sealed), len(sealed.envelope)
+        self.check_room(size, len(message.slots))
+        readers, place = readers_hash(sealed.open_hashes), Place.of(sealed.header.sequence)
+        self._store.add(message, sealed.envelope, readers, place)
+        self._waiting[message.message_id] = _Way(size)
+        self._records += len(message.slots)
 
     def get(self, message_id: bytes) -> Outgoing | None:
         """Return one message as it stands."""
@@ -119,11 +178,6 @@ class Outbox:
     def latest(self, most: int) -> list[Outgoing]:
         """Return the newest messages, newest first."""
         return self._store.latest(most)
-
-    def next_sequence(self, channel: str) -> int:
-        """Return a new message's number, counting from 1 for each channel; `add` stores it."""
-        self._sequences[channel] = self._sequences.get(channel, 0) + 1
-        return self._sequences[channel]
 
     def retry_now(self) -> None:
         """Make everything due: there is a new connection, or a gateway is back."""
@@ -191,10 +245,19 @@ class Outbox:
             self._send_again(message)
         held = asked.get(message.message_id) is State.HELD
         try:
-            return judge(message, event, court, asked_when_held=held)
+            after = judge(message, event, court, asked_when_held=held)
         except UnfoundedError as error:
             logger.warning("%s of %s ignored: %s", event.kind, _short(message), error)
             return message
+        if message.noted is Noted.DONE and after.noted is Noted.OWED:
+            return after if self._may_note_again(message) else replace(after, noted=Noted.DONE)
+        return after
+
+    def _may_note_again(self, message: Outgoing) -> bool:
+        times = self._noted_again[message.message_id] = (
+            self._noted_again.get(message.message_id, 0) + 1
+        )
+        return times <= _MOST_NOTED_AGAIN
 
     def _is_final(self, message: Outgoing, event: Event) -> bool:
         """Whether a refusal ends the message: not if it may succeed later, nor if the gateway
@@ -243,9 +306,18 @@ class Outbox:
 
     def forget(self, trusted: int) -> None:
         """Drop records that nobody will ask for any more."""
-        dropped = self._store.forget(trusted - KEPT)
-        if dropped:
-            logger.info("forgot %d messages of long ago", dropped)
+        over = self._store.long_over(trusted - KEPT)
+        if over:
+            self._drop(over)
+            logger.info("forgot %d messages of long ago", len(over))
+
+    def _drop(self, over: Mapping[bytes, int]) -> None:
+        self._store.drop(over)
+        self._records -= sum(over.values())
+        for message_id in over:
+            self._to_note.pop(message_id, None)
+            self._asked.pop(message_id, None)
+            self._noted_again.pop(message_id, None)
 
 
 def _short(message: Outgoing) -> str:

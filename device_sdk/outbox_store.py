@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from device_sdk.outgoing import Noted, Outgoing, Slot, State, Verdict
+from device_sdk.series import Place
+from device_sdk.series_store import OwnSeries
 from device_sdk.sql_files import queries
 from device_sdk.state_file import StateFile, storable
 
@@ -15,15 +17,12 @@ class OutboxStore:
 
     def __init__(self, state: StateFile) -> None:
         self._state = state
+        self.series = OwnSeries(state)
 
-    def sequences(self) -> dict[str, int]:
-        """Return the number of the latest message to each channel."""
-        return dict(self._state.rows(_SQL["sequences"]))
-
-    def add(self, message: Outgoing, envelope: bytes, sequence: int) -> None:
-        """Store a new message with its sealed bytes and its number, and commit."""
+    def add(self, message: Outgoing, envelope: bytes, readers: bytes, place: Place) -> None:
+        """Store a new message with its sealed bytes and its place in a series, and commit."""
         with self._state.transaction():
-            self._state.execute(_SQL["put_sequence"], (message.channel, sequence))
+            self.series.put(message.channel, readers, place)
             self._state.execute(
                 _SQL["add"],
                 (
@@ -38,6 +37,7 @@ class OutboxStore:
                     message.closed_at,
                     message.noted,
                     envelope,
+                    len(message.slots),
                 ),
             )
             self._put_slots(message, message.slots)
@@ -100,9 +100,18 @@ class OutboxStore:
         """Return the newest messages, newest first."""
         return [self._message(row) for row in self._state.rows(_SQL["latest"], (most,))]
 
-    def waiting(self) -> list[bytes]:
-        """Return the ids of the messages that are not held yet, oldest first."""
-        return [row[0] for row in self._state.rows(_SQL["waiting"])]
+    def waiting(self) -> dict[bytes, int]:
+        """Return the messages that are not held yet, oldest first, by id: how long they are."""
+        return dict(self._state.rows(_SQL["waiting"]))
+
+    def count_records(self) -> int:
+        """Return how many readers there are in all records."""
+        row = self._state.row(_SQL["count_records"])
+        return int(row[0]) if row else 0
+
+    def oldest_over(self, most: int) -> dict[bytes, int]:
+        """Return messages that ended first, by id: how many readers their records have."""
+        return dict(self._state.rows(_SQL["oldest_over"], (most,)))
 
     def count_open(self) -> Mapping[State, int]:
         """Return how many messages are waiting and held."""
@@ -124,14 +133,16 @@ class OutboxStore:
         """Return the open messages whose time is over."""
         return [self._message(row) for row in self._state.rows(_SQL["overdue"], (trusted,))]
 
-    def forget(self, before: int) -> int:
-        """Drop up to 1,000 messages that expired and ended before a time; return how many."""
-        doomed = self._state.rows(_SQL["long_over"], (before,))
-        if doomed:
-            with self._state.transaction():
-                self._state.execute_many(_SQL["drop_readers"], doomed)
-                self._state.execute_many(_SQL["drop"], doomed)
-        return len(doomed)
+    def long_over(self, before: int) -> dict[bytes, int]:
+        """Return up to 1,000 messages that expired and ended before a time; as `oldest_over`."""
+        return dict(self._state.rows(_SQL["long_over"], (before,)))
+
+    def drop(self, message_ids: Iterable[bytes]) -> None:
+        """Drop messages with all that is known of them."""
+        doomed = [(message_id,) for message_id in message_ids]
+        with self._state.transaction():
+            self._state.execute_many(_SQL["drop_readers"], doomed)
+            self._state.execute_many(_SQL["drop"], doomed)
 
     def _message(self, row: Sequence[Any]) -> Outgoing:
         return Outgoing(

@@ -11,7 +11,8 @@ from device_sdk.courier import Courier
 from device_sdk.hands import Hold
 from device_sdk.inbox import Parcel
 from device_sdk.inbox_store import Key
-from device_sdk.message import Message
+from device_sdk.message import Message, Missed
+from device_sdk.series import Place
 from device_sdk.times import as_datetime
 from device_sdk.unseal import Opened, UnreadableError, open_copy
 from device_sdk.wire.read_ack import KEY_GONE, NOT_OPENED
@@ -39,14 +40,14 @@ class Reading:
         while (parcel := self._next()) is not None:
             opened = self._try_to_open(parcel)
             if opened is not None:
-                yield from self._show(parcel, opened)
+                yield from self._show(parcel, *opened)
 
-    def _show(self, parcel: Parcel, opened: Opened) -> Iterator[Message]:
+    def _show(self, parcel: Parcel, opened: Opened, missed: Missed) -> Iterator[Message]:
         hands = self._parts.inbox.hands
         with self._courier.changed:
             hold = hands.hold(parcel.key)
         block = _Block(self._courier, hold, lambda: self._handled(parcel, opened))
-        message = _message(parcel, opened, block)
+        message = _message(parcel, opened, missed, block)
         try:
             yield message
         except GeneratorExit:
@@ -88,14 +89,16 @@ class Reading:
         roster = self._parts.rosters.roster
         if roster is None:
             return None
-        now = max(moment.now, self._parts.time.now)
+        trusted = self._parts.time.now
+        now = self._courier.router.believed(moment)
         while self._unfinished:
-            parcel = inbox.take_unfinished(self._unfinished.pop(0), roster=roster, now=now)
+            key = self._unfinished.pop(0)
+            parcel = inbox.take_unfinished(key, roster=roster, now=now, trusted=trusted)
             if parcel is not None:
                 return parcel
-        return inbox.take(roster=roster, now=now, tick=moment.tick)
+        return inbox.take(roster=roster, now=now, trusted=trusted, tick=moment.tick)
 
-    def _try_to_open(self, parcel: Parcel) -> Opened | None:
+    def _try_to_open(self, parcel: Parcel) -> tuple[Opened, Missed] | None:
         """Open a copy; None if it does not open, which its sender then hears."""
         try:
             return self._open(parcel)
@@ -104,7 +107,7 @@ class Reading:
                 self._parts.inbox.put_back(parcel)
             raise
 
-    def _open(self, parcel: Parcel) -> Opened | None:
+    def _open(self, parcel: Parcel) -> tuple[Opened, Missed] | None:
         with self._courier.changed:
             key = self._parts.keystore.reader_key(parcel.checked.reader_kid)
         if key is None:
@@ -117,14 +120,15 @@ class Reading:
             return None
         with self._courier.changed:
             self._courier.check_open()
-            self._parts.inbox.show(parcel)
-        return opened
+            return opened, self._parts.inbox.show(parcel, self._parts.time.now)
 
     def _unreadable(self, parcel: Parcel, reason: str) -> None:
         with self._courier.changed:
             self._courier.check_open()
             moment = self._courier.moment()
-            ack = self._parts.inbox.unreadable(parcel, reason, moment.now, moment.tick)
+            ack = self._parts.inbox.unreadable(
+                parcel, reason, now=moment.now, trusted=self._parts.time.now, tick=moment.tick
+            )
             self._courier.publish([ack])
 
     def _handled(self, parcel: Parcel, opened: Opened) -> None:
@@ -160,7 +164,9 @@ class _Block:
                 self._hands.leave(self._hold)
 
 
-def _message(parcel: Parcel, opened: Opened, block: AbstractContextManager[None]) -> Message:
+def _message(
+    parcel: Parcel, opened: Opened, missed: Missed, block: AbstractContextManager[None]
+) -> Message:
     header = parcel.checked.header
     return Message(
         message_id=header.message_id.hex(),
@@ -169,7 +175,8 @@ def _message(parcel: Parcel, opened: Opened, block: AbstractContextManager[None]
         expires_at=as_datetime(header.expires),
         channel=header.channel,
         content_type=header.content_type,
-        sequence=header.sequence,
+        sequence=Place.of(header.sequence).number,
+        missed=missed,
         payload=opened.payload,
         _block=block,
     )

@@ -169,6 +169,7 @@ class Router:
                 retained=retained,
                 roster=roster,
                 now=self.believed(moment),
+                trusted=self._parts.time.now,
             )
         if topic.kind is Kind.NOTICE:
             return self._take_notice(data, moment)

@@ -32,6 +32,14 @@ class CopyDroppedError(SealgateError):
     """A copy that is not to be read any more: it has expired, or its sender was revoked."""
 
 
+class CopyExpiredError(CopyDroppedError):
+    """A copy whose time, ``expires`` in Unix seconds, is over by the clock that was asked."""
+
+    def __init__(self, expires: int) -> None:
+        super().__init__("the message has expired")
+        self.expires = expires
+
+
 class UnreadableError(SealgateError):
     """A genuine copy that does not open: its sender made it so. Says no more on purpose."""
 
@@ -88,7 +96,7 @@ def check_copy(
         # The gateway ends such messages as expired; one that does not must not get them read.
         raise CopyDroppedError(f"the owner revoked {header.sender}, the sender")
     if header.expires <= now:
-        raise CopyDroppedError("the message has expired")
+        raise CopyExpiredError(header.expires)
     return CheckedCopy(copy=copy, digest=digest, aad=aad)
 
 

@@ -16,7 +16,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def message_as_json(message: Message) -> dict[str, Any]:
-    """Return a received message; its payload as ``text``, or as ``base64`` if it is no UTF-8."""
+    """Return a received message; its payload as ``text``, or as ``base64`` if it is no UTF-8.
+
+    ``missed`` lists the first and the last number of each gap.
+    """
     text = as_text(message.payload)
     return {
         "message_id": message.message_id,
@@ -26,6 +29,7 @@ def message_as_json(message: Message) -> dict[str, Any]:
         "channel": message.channel,
         "content_type": message.content_type,
         "sequence": message.sequence,
+        "missed": [[numbers[0], numbers[-1]] for numbers in message.missed],
         **({"base64": as_base64(message.payload)} if text is None else {"text": text}),
     }
 

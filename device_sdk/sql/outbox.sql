@@ -1,15 +1,10 @@
 -- The outbox's queries. Columns stand in the order in which outbox_store.py reads them.
 
--- name: put_sequence
-INSERT INTO sequence VALUES (?, ?) ON CONFLICT DO UPDATE SET last = max(last, excluded.last)
-
--- name: sequences
-SELECT channel, last FROM sequence
-
 -- name: add
 INSERT INTO outgoing
-    (message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted, envelope)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted,
+     envelope, readers)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: update
 UPDATE outgoing
@@ -40,7 +35,7 @@ SELECT message_id, digest, channel, issued, expires, state, detail, held_at, clo
 FROM outgoing ORDER BY issued DESC, rowid DESC LIMIT ?
 
 -- name: waiting
-SELECT message_id FROM outgoing WHERE state = 'waiting' ORDER BY issued, rowid
+SELECT message_id, length(envelope) FROM outgoing WHERE state = 'waiting' ORDER BY issued, rowid
 
 -- name: count_open
 SELECT state, count(*) FROM outgoing WHERE state IN ('waiting', 'held') GROUP BY state
@@ -65,7 +60,13 @@ SELECT message_id, digest, channel, issued, expires, state, detail, held_at, clo
 FROM outgoing WHERE state IN ('waiting', 'held') AND expires <= ?
 
 -- name: long_over
-SELECT message_id FROM outgoing WHERE expires < ?1 AND closed_at BETWEEN 1 AND ?1 LIMIT 1000
+SELECT message_id, readers FROM outgoing WHERE expires < ?1 AND closed_at BETWEEN 1 AND ?1 LIMIT 1000
+
+-- name: count_records
+SELECT coalesce(sum(readers), 0) FROM outgoing
+
+-- name: oldest_over
+SELECT message_id, readers FROM outgoing WHERE closed_at > 0 ORDER BY closed_at LIMIT ?
 
 -- name: drop_readers
 DELETE FROM outgoing_reader WHERE message_id = ?

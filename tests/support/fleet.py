@@ -97,7 +97,13 @@ class Fleet:
         return WrapTarget(reader=name, key=self.reader_keys[name].public)
 
     def seal(
-        self, payload: bytes, *, sender: str, to: list[str], expires: int = NOW + DAY
+        self,
+        payload: bytes,
+        *,
+        sender: str,
+        to: list[str],
+        expires: int = NOW + DAY,
+        sequence: int = 1,
     ) -> Sealed:
         """Seal a direct message from one device to others."""
         return seal(
@@ -109,5 +115,5 @@ class Fleet:
             content_type="application/octet-stream",
             issued=NOW,
             expires=expires,
-            sequence=1,
+            sequence=sequence,
         )

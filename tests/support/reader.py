@@ -26,6 +26,8 @@ class Reader:
     def __init__(self, fleet: Fleet, path: Path) -> None:
         self.fleet, self.path = fleet, path
         self.roster: Roster = fleet.roster()
+        self.missed: tuple[range, ...] = ()
+        """What `show` has said last."""
         self._open()
 
     def _open(self) -> None:
@@ -42,8 +44,11 @@ class Reader:
         self.state.close()
         self._open()
 
-    def send(self, payload: bytes = b"21.5", *, expires: int = NOW + DAY) -> Sealed:
-        return self.fleet.seal(payload, sender=SENDER, to=[ME, "phone"], expires=expires)
+    def send(
+        self, payload: bytes = b"21.5", *, expires: int = NOW + DAY, sequence: int = 1
+    ) -> Sealed:
+        to = [ME, "phone"]
+        return self.fleet.seal(payload, sender=SENDER, to=to, expires=expires, sequence=sequence)
 
     def copy(self, sealed: Sealed) -> Copy:
         return next(c for c in Envelope.decode(sealed.envelope).copies() if c.reader.reader == ME)
@@ -56,6 +61,7 @@ class Reader:
         topic: str = "",
         retained: bool = True,
         now: int = NOW,
+        trusted: int | None = None,
     ) -> list[Publish]:
         return self.box.arrived(
             self.topic(topic or Topics().inbox(ME, SENDER, sealed.message_id)),
@@ -63,30 +69,38 @@ class Reader:
             retained=retained,
             roster=self.roster,
             now=now,
+            trusted=now if trusted is None else trusted,
         )
 
     def topic(self, topic: str) -> Topic:
         return Topics().parse(topic)
 
-    def take(self, *, now: int = NOW, tick: float = TICK) -> Parcel | None:
-        return self.box.take(roster=self.roster, now=now, tick=tick)
+    def take(
+        self, *, now: int = NOW, trusted: int | None = None, tick: float = TICK
+    ) -> Parcel | None:
+        trusted = now if trusted is None else trusted
+        return self.box.take(roster=self.roster, now=now, trusted=trusted, tick=tick)
 
     def show(self) -> tuple[Parcel, Opened]:
         parcel = self.take()
         assert parcel is not None
         opened = open_copy(parcel.checked, self.fleet.reader_keys[ME])
-        self.box.show(parcel)
+        self.missed = self.box.show(parcel, NOW)
         return parcel, opened
 
     def handle(self) -> Publish:
         parcel, opened = self.show()
         return self.box.handled(parcel, opened, NOW + 1)
 
+    def unreadable(self, parcel: Parcel, reason: str, tick: float = TICK) -> Publish:
+        return self.box.unreadable(parcel, reason, now=NOW, trusted=NOW, tick=tick)
+
     def unfinished(self) -> list[Key]:
         return self.box.unfinished()
 
-    def again(self, key: Key, *, now: int = NOW) -> Parcel | None:
-        return self.box.take_unfinished(key, roster=self.roster, now=now)
+    def again(self, key: Key, *, now: int = NOW, trusted: int | None = None) -> Parcel | None:
+        trusted = now if trusted is None else trusted
+        return self.box.take_unfinished(key, roster=self.roster, now=now, trusted=trusted)
 
     def verified(self, publish: Publish) -> ReadAck:
         ack = cose.parse_signed(ReadAck, publish.payload)

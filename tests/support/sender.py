@@ -7,6 +7,7 @@ from types import MappingProxyType
 from device_sdk.evidence import Court
 from device_sdk.identity import Identity
 from device_sdk.outbox import Outbox
+from device_sdk.outbox_limits import OutboxLimits
 from device_sdk.outbox_store import OutboxStore
 from device_sdk.outgoing import Outgoing, State, Verdict
 from device_sdk.seal import Sealed
@@ -33,6 +34,7 @@ class Sender:
         self.fleet, self.path = fleet, path
         self.roster: Roster = fleet.roster()
         self.tokens: dict[bytes, dict[str, bytes]] = {}
+        self.limits = OutboxLimits()
         self._open()
 
     def _open(self) -> None:
@@ -43,14 +45,17 @@ class Sender:
             signer=self.fleet.identities[ME],
             aad=self.fleet.aad,
             topics=Topics(),
+            limits=self.limits,
         )
 
     def restart(self) -> None:
         self.state.close()
         self._open()
 
-    def send(self, *readers: str, expires: int = NOW + DAY) -> Sealed:
-        sealed = self.fleet.seal(b"21.5", sender=ME, to=list(readers or [HUB]), expires=expires)
+    def send(self, *readers: str, expires: int = NOW + DAY, sequence: int = 1) -> Sealed:
+        sealed = self.fleet.seal(
+            b"21.5", sender=ME, to=list(readers or [HUB]), expires=expires, sequence=sequence
+        )
         self.box.add(sealed)
         return sealed
 

@@ -161,7 +161,7 @@ def test_what_a_dishonest_sender_made_unreadable_is_answered_so_and_never_shown(
     assert parcel is not None
     with pytest.raises(UnreadableError):
         open_copy(parcel.checked, reader.fleet.reader_keys[ME])
-    publish = reader.box.unreadable(parcel, NOT_OPENED, NOW, TICK)
+    publish = reader.unreadable(parcel, NOT_OPENED, TICK)
     ack = reader.verified(publish)
     assert (ack.verdict, ack.reason, ack.open_token) == (UNREADABLE, NOT_OPENED, b"")
     assert reader.deliver(sealed, data) == [publish]
@@ -173,7 +173,7 @@ def test_a_copy_for_a_key_that_is_gone_is_answered_so(reader: Reader) -> None:
     reader.deliver(sealed)
     parcel = reader.take()
     assert parcel is not None
-    ack = reader.verified(reader.box.unreadable(parcel, KEY_GONE, NOW, TICK))
+    ack = reader.verified(reader.unreadable(parcel, KEY_GONE, TICK))
     assert (ack.verdict, ack.reason) == (UNREADABLE, KEY_GONE)
 
 
@@ -185,12 +185,12 @@ def test_a_sender_who_probes_with_unreadable_copies_is_answered_ever_more_slowly
     for _ in range(10):
         parcel = reader.take()
         assert parcel is not None
-        reader.box.unreadable(parcel, NOT_OPENED, NOW, TICK)
+        reader.unreadable(parcel, NOT_OPENED, TICK)
     assert reader.take() is None
     assert reader.box.held_up_until(TICK) == TICK + 6
     parcel = reader.take(tick=TICK + 6)
     assert parcel is not None
-    reader.box.unreadable(parcel, NOT_OPENED, NOW, TICK + 6)
+    reader.unreadable(parcel, NOT_OPENED, TICK + 6)
     assert reader.take(tick=TICK + 6) is None
 
 
@@ -200,7 +200,7 @@ def test_other_senders_are_not_held_up_by_one_who_probes(reader: Reader) -> None
     for _ in range(10):
         parcel = reader.take()
         assert parcel is not None
-        reader.box.unreadable(parcel, NOT_OPENED, NOW, TICK)
+        reader.unreadable(parcel, NOT_OPENED, TICK)
     honest = reader.fleet.seal(b"honest", sender="phone", to=[ME])
     copy = Envelope.decode(honest.envelope).copies()[0]
     topic = Topics().inbox(ME, "phone", honest.message_id)
@@ -225,7 +225,7 @@ def test_a_sender_of_copies_that_do_not_open_keeps_nobody_elses_mail_away(reader
     for _ in range(UNREADABLE_BURST):
         parcel = reader.take()
         assert parcel is not None
-        reader.box.unreadable(parcel, NOT_OPENED, NOW, TICK)
+        reader.unreadable(parcel, NOT_OPENED, TICK)
     honest = reader.send()
     reader.deliver(honest)
     parcel = reader.take()

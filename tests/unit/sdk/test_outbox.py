@@ -2,19 +2,24 @@
 
 import hashlib
 import os
+from dataclasses import fields
 
 import pytest
 
+from device_sdk import outbox, series_store
+from device_sdk.errors import NotSealedError, OutboxFullError
 from device_sdk.outbox import KEPT, RESEND, WINDOW
+from device_sdk.outbox_limits import OutboxLimits
 from device_sdk.outgoing import Noted, State
 from device_sdk.seal import Sealed
+from device_sdk.series import Place
 from device_sdk.wire import cose
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.notice import FINISHED, PARTIAL, Event, EventKind
 from device_sdk.wire.query import Seen
 from device_sdk.wire.reasons import Reason
 from tests.support.fleet import NOW
-from tests.support.sender import HUB, ME, TICK, Sender
+from tests.support.sender import HUB, ME, PHONE, TICK, Sender
 
 # ------------------------------ sending
 
@@ -81,12 +86,129 @@ def test_messages_that_nobody_answers_do_not_hold_up_the_others(sender: Sender) 
     assert sender.envelopes(TICK + RESEND.first)[0] == fine.envelope
 
 
-def test_sequence_numbers_go_on_after_a_restart(sender: Sender) -> None:
-    assert sender.box.next_sequence("direct") == 1
-    sender.send()  # made with the sequence 1
+# ------------------------------ numbers
+
+
+def number(sender: Sender, *readers: str) -> Place:
+    """Send the next message to some readers; return its place."""
+    place = sender.box.next_place("direct", readers)
+    sender.send(*readers, sequence=place.sequence)
+    return place
+
+
+def test_each_set_of_readers_is_counted_for_itself_also_after_a_restart(sender: Sender) -> None:
+    first = [number(sender, HUB), number(sender, PHONE), number(sender, HUB, PHONE)]
+    assert [place.number for place in first] == [1, 1, 1]
+    assert len({place.series for place in first}) == 3
+    assert number(sender, PHONE, HUB) == first[2].next()
     sender.restart()
-    assert sender.box.next_sequence("direct") == 2
-    assert sender.box.next_sequence("alarms") == 1
+    assert number(sender, HUB) == first[0].next()
+    assert sender.box.next_place("alarms", [HUB]).series != first[0].series
+
+
+def test_a_number_is_taken_only_by_a_message_that_is_stored(sender: Sender) -> None:
+    place = number(sender, HUB)
+    assert sender.box.next_place("direct", [HUB]) == place.next()
+    assert sender.box.next_place("direct", [HUB]) == place.next()
+
+
+def test_the_set_of_readers_used_longest_ago_begins_a_new_series(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(series_store, "MOST_OWN", 2)
+    hub, phone = number(sender, HUB), number(sender, PHONE)
+    hub = number(sender, HUB)
+    number(sender, HUB, PHONE)
+    assert number(sender, HUB) == hub.next()
+    assert number(sender, PHONE).series != phone.series
+
+
+# ------------------------------ room
+
+
+def limited(sender: Sender, **limits: int) -> None:
+    """Give the outbox other limits."""
+    sender.limits = OutboxLimits(**limits)
+    sender.restart()
+
+
+def test_an_outbox_takes_so_many_messages_until_some_are_held(sender: Sender) -> None:
+    limited(sender, messages=2)
+    first, _ = sender.send(), sender.send()
+    with pytest.raises(OutboxFullError, match="2 messages are not held yet, of 2") as caught:
+        sender.send()
+    error = caught.value
+    assert (error.limit, error.most, error.used, error.needed) == ("messages", 2, 2, 1)
+    sender.restart()
+    with pytest.raises(OutboxFullError):
+        sender.send()
+    sender.hear(sender.event(EventKind.HELD, first))
+    sender.send()
+
+
+def test_an_outbox_takes_so_many_bytes_until_some_are_held_or_expired(sender: Sender) -> None:
+    size = len(sender.send(expires=NOW + 60).envelope)
+    limited(sender, bytes=2 * size)
+    sender.send()
+    with pytest.raises(OutboxFullError, match="bytes are not held yet") as caught:
+        sender.send()
+    error = caught.value
+    assert (error.limit, error.most, error.used, error.needed) == (
+        "bytes",
+        2 * size,
+        2 * size,
+        size,
+    )
+    sender.box.expire(NOW + 60)
+    sender.send()
+
+
+def test_a_message_for_which_there_is_no_room_leaves_nothing(sender: Sender) -> None:
+    limited(sender, messages=1)
+    place = number(sender, HUB)
+    with pytest.raises(OutboxFullError):
+        number(sender, HUB)
+    assert len(sender.box.latest(9)) == 1
+    assert sender.box.next_place("direct", [HUB]) == place.next()
+
+
+def test_records_of_what_is_over_make_room_the_oldest_first(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_DROPPED_AT_ONCE", 1)
+    limited(sender, records=3)
+    older, newer = sender.held(HUB, PHONE), sender.held(HUB)
+    sender.hear(sender.read(newer, HUB), now=NOW + 1)
+    sender.hear(*(sender.read(older, reader) for reader in (HUB, PHONE)), now=NOW)
+    new = sender.send(HUB)
+    assert sender.box.get(older.message_id) is None
+    assert sender.get(newer).state is State.SETTLED
+    assert sender.get(new).state is State.WAITING
+    assert [item.message_id for item in sender.box.tracked()] == [new.message_id, newer.message_id]
+    (seen,) = sender.box.seen(NOW)
+    assert older.message_id not in seen.payload
+    assert newer.message_id in seen.payload
+
+
+def test_messages_that_are_not_over_fill_an_outbox_by_their_readers(sender: Sender) -> None:
+    limited(sender, records=3)
+    held = sender.held(HUB, PHONE)
+    sender.send(HUB)
+    with pytest.raises(OutboxFullError, match="messages to 3 readers are not over") as caught:
+        sender.send(HUB)
+    assert (caught.value.limit, caught.value.used, caught.value.needed) == ("records", 3, 1)
+    sender.restart()
+    with pytest.raises(OutboxFullError):
+        sender.send(HUB)
+    sender.hear(sender.read(held, HUB), sender.read(held, PHONE))
+    sender.send(HUB, PHONE)
+
+
+def test_every_limit_is_named_and_says_what_to_do() -> None:
+    for limit in fields(OutboxLimits):
+        error = OutboxFullError(limit.name, most=1, used=1, needed=1)
+        assert str(error).endswith("OutboxLimits can allow more")
+        assert isinstance(error, NotSealedError)
 
 
 # ------------------------------ held
@@ -274,6 +396,66 @@ def test_an_outcome_is_told_after_a_restart_until_the_gateway_has_forgotten_it(
     assert sender.box.tracked() == {}
     sender.restart()
     assert sender.box.seen(NOW) == []
+
+
+def noted(sender: Sender, *readers: str) -> Sealed:
+    """Take a message all its way, until the gateway has forgotten it."""
+    sealed = sender.held(*readers)
+    sender.hear(*(sender.read(sealed, reader) for reader in readers))
+    sender.box.seen(NOW)
+    sender.hear(sender.event(EventKind.HELD, sealed, word=FINISHED))
+    assert sender.get(sealed).noted is Noted.DONE
+    return sealed
+
+
+def test_a_gateway_that_has_its_outcome_again_is_told_again_until_it_has_forgotten_it(
+    sender: Sender,
+) -> None:
+    sealed = noted(sender, HUB)
+    sender.hear(sender.event(EventKind.HELD, sealed))  # its ledger is that of yesterday
+    assert sender.box.seen(NOW) == []  # for it the message is not over
+    sender.hear(sender.read(sealed, HUB))
+    sender.restart()
+    assert len(sender.box.seen(NOW)) == 1
+    assert [item.message_id for item in sender.box.tracked()] == [sealed.message_id]
+    sender.hear(sender.event(EventKind.HELD, sealed, word=FINISHED))
+    assert sender.box.seen(NOW) == []
+    assert sender.box.tracked() == {}
+    assert sender.get(sealed).state is State.SETTLED
+
+
+@pytest.mark.parametrize("kind", [EventKind.READ, EventKind.EXPIRED])
+def test_any_outcome_shows_that_the_gateway_keeps_one(sender: Sender, kind: EventKind) -> None:
+    sealed = noted(sender, HUB)
+    event = sender.read(sealed, HUB) if kind is EventKind.READ else sender.event(kind, sealed)
+    sender.hear(event)
+    assert len(sender.box.seen(NOW)) == 1
+
+
+def test_a_forgotten_outcome_that_the_gateway_has_after_all_is_noted(sender: Sender) -> None:
+    sealed = sender.held(HUB)
+    sender.hear(sender.event(EventKind.HELD, sealed, word=FINISHED))
+    assert sender.get(sealed).state is State.FORGOTTEN
+    sender.hear(sender.read(sealed, HUB))
+    assert len(sender.box.seen(NOW)) == 1
+
+
+def test_a_forged_ack_does_not_bring_an_outcome_back(sender: Sender) -> None:
+    sealed = noted(sender, HUB)
+    forged = sender.ack(sealed, HUB, signer=sender.fleet.identities["phone"])
+    sender.hear(sender.read(sealed, HUB, forged))
+    assert sender.get(sealed).noted is Noted.DONE
+    assert sender.box.seen(NOW) == []
+
+
+def test_old_notices_that_somebody_plays_again_are_answered_only_so_often(sender: Sender) -> None:
+    sealed = noted(sender, HUB)
+    said = 0
+    for _ in range(30):
+        sender.hear(sender.read(sealed, HUB))
+        said += len(sender.box.seen(NOW))
+        sender.hear(sender.event(EventKind.HELD, sealed, word=FINISHED))
+    assert said == 10
 
 
 def test_open_messages_are_asked_about_and_settled_ones_only_so_often(sender: Sender) -> None:
