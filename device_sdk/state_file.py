@@ -7,7 +7,7 @@ deleted envelopes are overwritten, not merely unlinked. Nothing in it is plainte
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +17,16 @@ from device_sdk.sql_files import migrations
 
 _MOST = 2**63 - 1
 """The largest integer that SQLite stores."""
+
+
+_SETTINGS: Mapping[str, tuple[str, str | int]] = {
+    "journal_mode": ("WAL", "wal"),
+    "synchronous": ("FULL", 2),
+    "secure_delete": ("ON", 1),
+    "foreign_keys": ("ON", 1),
+    "temp_store": ("MEMORY", 2),
+}
+"""What is set at every opening, and what SQLite answers if it has been."""
 
 
 def storable(value: int) -> int:
@@ -32,8 +42,7 @@ class StateFile:
         self._path = path
         self._swept = -1
         with self._translated():
-            # SQLite gives its -wal and -shm files the mode of the file itself.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            _make(path)
             check_private(path)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
@@ -44,15 +53,15 @@ class StateFile:
                 raise
 
     def _configure(self) -> None:
-        # The defaults differ from build to build, so none of them is left to chance.
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "secure_delete=ON",
-            "foreign_keys=ON",
-            "temp_store=MEMORY",
-        ):
-            self._db.execute(f"PRAGMA {pragma}")
+        # The defaults differ from build to build, so none of them is left to chance; nor is what
+        # SQLite makes of them: on some file systems there is no WAL.
+        for name, (wanted, expected) in _SETTINGS.items():
+            self._db.execute(f"PRAGMA {name}={wanted}")
+            (got,) = self._db.execute(f"PRAGMA {name}").fetchone()
+            if got != expected:
+                raise StateFileError(
+                    f"SQLite cannot use {name}={wanted} for {self._path}: got {got}"
+                )
 
     def _migrate(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -133,3 +142,17 @@ class StateFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _make(path: Path) -> None:
+    """Make the file if there is none, private, and so that a power cut leaves its name there."""
+    # SQLite gives its -wal and -shm files the mode of the file itself.
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

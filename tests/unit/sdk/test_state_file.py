@@ -1,8 +1,12 @@
 """The state file: private, whole or not at all, and free of what was deleted."""
 
 import os
+import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -35,6 +39,61 @@ def test_its_settings_are_durable_and_erasing(tmp_path: Path) -> None:
         assert state.row("PRAGMA journal_mode") == ("wal",)
         assert state.row("PRAGMA synchronous") == (2,)
         assert state.row("PRAGMA secure_delete") == (1,)
+
+
+def test_a_setting_that_sqlite_does_not_take_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StateFileError, match="journal_mode=WAL"):
+        StateFile(Path(":memory:"))  # what SQLite keeps in memory has no write-ahead log
+
+
+def test_a_new_files_name_survives_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[Path, bool]] = []
+    fsync, path = os.fsync, tmp_path / "s"
+
+    def record(descriptor: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink(), path.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    StateFile(path).close()
+    assert synced == [(tmp_path, True)]
+    StateFile(path).close()
+    assert len(synced) == 1  # it has its name already
+
+
+def test_what_is_committed_has_been_synced_to_the_disk(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    script = """
+        import os, sys
+        from pathlib import Path
+        from device_sdk.state_file import StateFile
+        with StateFile(Path(sys.argv[1])) as state:
+            state.put_fact("a", b"b")
+            os.write(1, b"committed 1")
+            state.put_fact("a", b"c")
+            os.write(1, b"committed 2")
+    """
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed: what reaches the disk cannot be seen")
+    traced = [strace, "-f", "-y", "-o", str(trace), "-e", "trace=write,pwrite64,fdatasync,fsync"]
+    subprocess.run(
+        [*traced, sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "s")],
+        check=True,
+        capture_output=True,
+    )
+    lines = trace.read_text().splitlines()
+    for number in (1, 2):
+        said = next(i for i, line in enumerate(lines) if f"committed {number}" in line)
+        before = [line for line in lines[:said] if "/s-wal>" in line]
+        assert "sync(" in before[-1], before[-1]
+        assert "pwrite64(" in before[-2]
+        lines = lines[said:]
 
 
 def test_what_was_deleted_is_gone_from_all_its_files(tmp_path: Path) -> None:
