@@ -24,7 +24,9 @@ from device_sdk.link import (
 )
 from device_sdk.routing import ACKS_AT_ONCE, Moment, Parts, Router
 from device_sdk.state_file import StateFile
+from device_sdk.times import as_datetime
 from device_sdk.wire.errors import SealgateError
+from device_sdk.wire.limits import DAY
 from device_sdk.wire.state import PAUSED
 from device_sdk.wire.topics import Kind
 
@@ -118,6 +120,12 @@ class Courier:
             latest = gateways.latest()
             if latest is not None and latest.status == PAUSED:
                 return "the gateway is paused: its operator must see to its clock or its disk"
+            if latest is not None and abs(moment.now - latest.time) > DAY:
+                return (
+                    f"no gateway is online, or a clock is wrong: the latest word of one is of "
+                    f"{as_datetime(latest.time):%Y-%m-%d}, and here it is "
+                    f"{as_datetime(moment.now):%Y-%m-%d}"
+                )
             return "no gateway is online"
         return "the gateway has not answered"
 

@@ -3,9 +3,14 @@
 import time
 
 from device_sdk.courier import Courier
-from device_sdk.errors import NoReaderKeyError, NotSealedError, RosterUnknownError
+from device_sdk.errors import (
+    ClockError,
+    NoReaderKeyError,
+    NotSealedError,
+    RosterUnknownError,
+)
 from device_sdk.seal import WrapTarget
-from device_sdk.sending import Draft, choose_targets
+from device_sdk.sending import Draft, check_clock, choose_targets
 from device_sdk.trust import RosterExpiredError
 
 GRACE = 1.0
@@ -22,6 +27,7 @@ def find_targets(courier: Courier, message: Draft, timeout: float) -> list[WrapT
 
     Raises:
         RosterUnknownError: no roster has ever come.
+        ClockError: as `device_sdk.sending.check_clock`.
         NotSealedError, RosterExpiredError: as `device_sdk.sending.choose_targets`.
     """
     start, router = time.monotonic(), courier.router
@@ -36,6 +42,8 @@ def find_targets(courier: Courier, message: Draft, timeout: float) -> list[WrapT
         try:
             return _choose(courier, message)
         except (NotSealedError, RosterExpiredError) as error:
+            if isinstance(error, ClockError):
+                raise  # waiting does not make this message any younger
             if isinstance(error, RosterUnknownError | NoReaderKeyError):
                 limit = until
             elif courier.has_failed:
@@ -63,6 +71,8 @@ def _choose(courier: Courier, message: Draft) -> list[WrapTarget]:
     roster = parts.rosters.roster
     if roster is None:
         raise RosterUnknownError(f"no roster has come from the owner yet: {courier.why()}")
+    heard = parts.gateways.latest()
+    check_clock(message, max(roster.issued, heard.time if heard else 0))
     try:
         return choose_targets(
             message,

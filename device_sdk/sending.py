@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from device_sdk.errors import (
+    ClockError,
     LifetimeError,
     NoReaderKeyError,
     NotAdmittedError,
@@ -16,9 +17,16 @@ from device_sdk.errors import (
     UnknownReaderError,
 )
 from device_sdk.seal import WrapTarget
+from device_sdk.times import as_datetime
 from device_sdk.trust import Roster
 from device_sdk.wire.key_statement import KeyStatement
-from device_sdk.wire.limits import DAY, DEFAULT_LIFETIME, MAX_LIFETIME, MAX_READERS
+from device_sdk.wire.limits import (
+    CLOCK_SKEW,
+    DAY,
+    DEFAULT_LIFETIME,
+    MAX_LIFETIME,
+    MAX_READERS,
+)
 from device_sdk.wire.names import is_name
 from device_sdk.wire.suites import key_id
 
@@ -66,6 +74,22 @@ def draft(to: Iterable[object], lifetime: timedelta, now: int) -> Draft:
             f"a message lives for a second to {MAX_LIFETIME // DAY} days, got {lifetime}"
         )
     return Draft(readers=tuple(unique), issued=now, expires=now + seconds)
+
+
+def check_clock(message: Draft, past: int) -> None:
+    """See that a message is not born expired: its clock may never have been set.
+
+    ``past`` is a time, in Unix seconds, that somebody with a clock has signed.
+
+    Raises:
+        ClockError: the message would have expired by then.
+    """
+    if message.expires + CLOCK_SKEW <= past:
+        raise ClockError(
+            f"a message made now would have expired already: here it is "
+            f"{as_datetime(message.issued):%Y-%m-%d %H:%M}, and owner or gateway have signed "
+            f"something at {as_datetime(past):%Y-%m-%d %H:%M} UTC. Set this device's clock"
+        )
 
 
 def choose_targets(

@@ -142,6 +142,11 @@ class Roster:
         return self.head.head.version
 
     @property
+    def issued(self) -> int:
+        """Unix seconds, by the owner's clock."""
+        return self.head.head.issued
+
+    @property
     def expires(self) -> int:
         """Unix seconds."""
         return self.head.head.expires

@@ -4,6 +4,7 @@ import pytest
 
 from device_sdk import inbox as inbox_module
 from device_sdk.unseal import open_copy
+from device_sdk.wire.limits import DAY
 from device_sdk.wire.read_ack import READ
 from tests.support.fleet import NOW
 from tests.support.reader import ME, SENDER, TICK, Reader
@@ -159,6 +160,33 @@ def test_what_was_handled_is_remembered_until_its_time_is_over(reader: Reader) -
     reader.box.forget(NOW + 60)
     assert reader.deliver(sealed, now=NOW + 60) == []
     assert reader.take() is None
+
+
+def test_a_copy_that_has_expired_is_asked_for_again_only_if_a_clock_may_be_ahead(
+    reader: Reader,
+) -> None:
+    over, early = NOW + DAY, NOW + DAY - 1
+    sealed = reader.send(expires=over)
+    reader.deliver(sealed, now=over, trusted=over)
+    assert reader.wanted() == []
+    reader.deliver(sealed, now=over, trusted=early)
+    assert reader.wanted() == [sealed.message_id]
+    reader.deliver(sealed, now=early)
+    assert reader.wanted(TICK + 999) == []
+    assert reader.take(now=over, trusted=early) is None  # it ran ahead while the copy waited here
+    assert reader.wanted() == [sealed.message_id]
+
+
+def test_a_stored_copy_outlives_a_clock_that_is_ahead(reader: Reader) -> None:
+    sealed = reader.send(expires=NOW + DAY)
+    reader.deliver(sealed)
+    reader.show()
+    reader.restart()
+    (key,) = reader.unfinished()
+    assert reader.again(key, now=NOW + DAY, trusted=NOW) is None
+    assert reader.unfinished() == [key]
+    assert reader.again(key, now=NOW + DAY, trusted=NOW + DAY) is None
+    assert reader.unfinished() == []
 
 
 def test_a_message_with_an_absurd_expiry_can_be_stored(reader: Reader) -> None:

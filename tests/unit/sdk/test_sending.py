@@ -8,6 +8,7 @@ import pytest
 
 from device_sdk.content import BYTES, JSON, TEXT, encode
 from device_sdk.errors import (
+    ClockError,
     LifetimeError,
     NoReaderKeyError,
     NotAdmittedError,
@@ -18,11 +19,11 @@ from device_sdk.errors import (
 from device_sdk.identity import Identity
 from device_sdk.reader_keys import ReaderKeys
 from device_sdk.seal import WrapTarget
-from device_sdk.sending import LIFETIME, choose_targets, draft
+from device_sdk.sending import LIFETIME, check_clock, choose_targets, draft
 from device_sdk.state_file import StateFile
 from device_sdk.trust import RosterExpiredError
 from device_sdk.wire.key_statement import encode_key_list
-from device_sdk.wire.limits import DAY, MAX_PAYLOAD
+from device_sdk.wire.limits import CLOCK_SKEW, DAY, MAX_PAYLOAD
 from tests.support.fleet import NOW, Fleet
 
 ME = "thermo-1"
@@ -67,6 +68,14 @@ def test_lifetime_is_a_second_to_thirty_days_and_seven_days_by_default() -> None
     for lifetime in (timedelta(0), timedelta(seconds=-1), timedelta(days=30, seconds=1)):
         with pytest.raises(LifetimeError):
             draft(["hub"], lifetime, NOW)
+
+
+def test_a_message_that_others_clocks_say_is_born_expired_is_refused() -> None:
+    message = draft(["hub"], timedelta(seconds=60), NOW)
+    check_clock(message, 0)
+    check_clock(message, NOW + 60 + CLOCK_SKEW - 1)  # clocks differ
+    with pytest.raises(ClockError, match="Set this device's clock"):
+        check_clock(message, NOW + 60 + CLOCK_SKEW)
 
 
 def test_an_empty_a_too_long_and_a_malformed_reader_list_are_refused() -> None:
