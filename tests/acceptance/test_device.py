@@ -1,7 +1,10 @@
 """`Device` end to end: with the real gateway, on its own broker and beside Mosquitto."""
 
+import contextlib
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -210,6 +213,136 @@ def test_a_message_whose_handler_was_killed_comes_first(home: Home) -> None:
     home.send("2", "hub")
     assert read(home, "hub") == [b"1", b"2"]
     assert read(home, "hub") == []
+
+
+HANDLE_AND_WAIT = """
+    import sys, time
+    from device_sdk import Device
+    device = Device.open("hub")
+    for message in device.inbox():
+        with message:
+            print("shown", flush=True)
+            sys.stdin.readline()
+        print("handled", flush=True)
+        time.sleep(60)
+"""
+
+
+def test_a_message_whose_ack_was_stored_and_never_published_is_not_shown_twice(
+    home: Home,
+) -> None:
+    home.send("1", "hub")
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(HANDLE_AND_WAIT)],
+        cwd=home.directory,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "shown\n"
+            home.stop()  # and its broker with it: nothing can be published any more
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "handled\n"
+        finally:
+            process.send_signal(signal.SIGKILL)
+    home.serve()
+    assert home.owing() == [["hub"]]
+    assert read(home, "hub") == []
+    assert home.owing() == [[]]
+
+
+@pytest.fixture
+def mosquitto_home(
+    made_home: Path, mosquitto: str, tmp_path: Path
+) -> Iterator[tuple[Home, Mosquitto]]:
+    """A gateway beside a broker that a test may kill."""
+    with Mosquitto(tmp_path, program=mosquitto) as broker:
+        home = Home(made_home, tmp_path / "home", broker=broker.url)
+        try:
+            home.serve()
+            home.trust()
+            yield home, broker
+        finally:
+            home.stop()
+
+
+@pytest.mark.parametrize("stays_open", [True, False])
+def test_an_ack_that_the_broker_took_and_lost_is_given_again(
+    mosquitto_home: tuple[Home, Mosquitto], stays_open: bool
+) -> None:
+    home, broker = mosquitto_home
+    with open_device(home, "thermo-1") as sender:
+        sent = sender.send("1", to=["hub"])
+        sent.wait_held(PATIENCE)
+        with contextlib.ExitStack() as later:
+            with contextlib.ExitStack() as now:
+                reader = (later if stays_open else now).enter_context(open_device(home, "hub"))
+                kill_gateway(home)
+                with next(reader.inbox(timeout=PATIENCE)) as message:
+                    assert message.payload == b"1"
+                reader.flush(PATIENCE)  # the broker has confirmed the ack
+            broker.restart(kill=True)  # and forgets it
+            assert home.owing() == [["hub"]]
+            home.serve()
+            if stays_open:
+                assert list(reader.inbox(timeout=PATIENCE, until_empty=True)) == []
+        assert read(home, "hub") == []
+        assert set(sent.wait_read(PATIENCE).read_by) == {"hub"}
+
+
+def test_a_ledger_restored_from_a_backup_ends_with_nothing_left_and_nothing_shown_twice(
+    home: Home,
+) -> None:
+    ledger, backup = home.directory / "gateway-data", home.directory / "backup"
+    with open_device(home, "thermo-1") as sender:
+        sent = sender.send("1", to=["hub"])
+        sent.wait_held(PATIENCE)
+        home.stop()
+        shutil.copytree(ledger, backup)
+        home.serve()
+        assert read(home, "hub") == [b"1"]
+        sent.wait_read(PATIENCE)
+        sender.refresh(PATIENCE)
+        sender.refresh(PATIENCE)
+        assert home.owing() == []
+        home.stop()
+        shutil.rmtree(ledger)
+        backup.rename(ledger)
+        home.serve()
+        assert home.owing() == [["hub"]]
+        assert read(home, "hub") == []
+        sender.refresh(PATIENCE)  # by now the gateway has taken in what the sender noted again
+        assert home.owing() == []
+
+
+def test_a_full_outbox_is_one_line_that_says_what_to_do(home: Home) -> None:
+    home.send("so that the keys are known", "hub")
+    home.stop()
+    with contextlib.closing(sqlite3.connect(home.directory / "thermo-1/state.sqlite")) as file:
+        file.executemany(
+            "INSERT INTO outgoing VALUES "
+            "(?, x'', 'direct', 0, 1 << 40, 'waiting', '', 0, 0, '', x'', 0)",
+            ((number.to_bytes(16),) for number in range(10_000)),
+        )
+        file.commit()
+    line = home.fails("device", "send", "--dir", "./thermo-1", "--to", "hub", "one too many")
+    assert "the outbox is full: 10000 messages are not held yet, of 10000 that may be" in line
+
+
+def test_what_others_get_in_between_is_not_missed(home: Home) -> None:
+    for text, readers in (("1", ["hub"]), ("2", ["phone"]), ("3", ["phone", "hub"])):
+        home.send(text, *readers)
+    home.send("4", "hub", "phone")
+    home.send("5", "hub")
+    found = [(message["text"], message["sequence"]) for message in home.read("hub")]
+    assert found == [("1", 1), ("3", 1), ("4", 2), ("5", 2)]
+    home.send("6", "hub")
+    (message,) = home.read("hub")
+    assert (message["sequence"], message["missed"]) == (3, [])
 
 
 def test_devices_and_gateway_outlive_their_broker(

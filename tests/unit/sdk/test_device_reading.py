@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from device_sdk import ContentError, NotFlushedError, StateFileError
+from device_sdk import ContentError, Device, NotFlushedError, StateFileError
 from tests.support.hub_fleet import HandlerError, HubFleet, read
 
 ACKS = "sealgate/1/read/hub/thermo-1/+"
@@ -93,6 +93,49 @@ def test_a_few_copies_that_a_broker_kept_back_are_fetched_as_the_gateway_counts_
     hub_fleet.hub.replay_most = 1
     with hub_fleet.open("hub") as device:
         assert read(device) == [b"1", b"2", b"3"]
+
+
+# ------------------------------ what did not come
+
+
+def test_a_copy_that_the_gateway_withholds_is_missed_by_every_later_message_until_it_comes(
+    hub_fleet: HubFleet,
+) -> None:
+    with hub_fleet.open("thermo-1") as sender:
+        for number in range(1, 6):
+            sender.send(str(number), to=["hub"]).wait_held(10)
+            sender.send("between", to=["phone"]).wait_held(10)
+    second, third = hub_fleet.desk.owed("hub")[1:3]
+    withheld = {topic: hub_fleet.hub.retained.pop(topic) for topic in (second, third)}
+    with hub_fleet.open("hub") as device:
+        assert missed(device) == {"1": (), "4": (range(2, 4),), "5": (range(2, 4),)}
+    hub_fleet.hub.retained.update(withheld)
+    with hub_fleet.open("hub") as device:
+        assert missed(device) == {"2": (), "3": ()}
+    hub_fleet.send("6")
+    with hub_fleet.open("hub") as device:
+        assert missed(device) == {"6": ()}
+
+
+def missed(device: Device) -> dict[str, tuple[range, ...]]:
+    """Read what there is; return what each message says is missing."""
+    found = {}
+    for message in device.inbox(timeout=10, until_empty=True):
+        with message:
+            found[message.text()] = message.missed
+    return found
+
+
+def test_messages_that_several_threads_send_leave_no_gap(hub_fleet: HubFleet) -> None:
+    with hub_fleet.open("thermo-1") as sender, ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda number: sender.send(str(number), to=["hub"]), range(20)))
+        sender.refresh()
+    with hub_fleet.open("hub") as device:
+        numbers = []
+        for message in device.inbox(timeout=10, until_empty=True):
+            with message:
+                numbers.append((message.sequence, message.missed))
+    assert sorted(numbers) == [(number, ()) for number in range(1, 21)]
 
 
 # ------------------------------ read acks
