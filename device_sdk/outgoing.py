@@ -139,10 +139,7 @@ class Outgoing:
 
     def close(self, state: State, now: int, detail: str = "") -> Self:
         """Return the message as over. The gateway is told so if it has an outcome to forget."""
-        if self.state is State.WAITING and state is State.EXPIRED:
-            told = Noted.NO  # nobody ever confirmed it
-        elif state in (State.SETTLED, State.EXPIRED):
-            told = Noted.OWED
-        else:
-            told = Noted.NO
-        return replace(self, state=state, detail=detail, closed_at=now, noted=told)
+        # Also of a message that nobody has confirmed: the word may have been lost on its way.
+        has_outcome = state in (State.SETTLED, State.EXPIRED)
+        noted = Noted.OWED if has_outcome else Noted.NO
+        return replace(self, state=state, detail=detail, closed_at=now, noted=noted)

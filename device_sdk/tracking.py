@@ -11,6 +11,7 @@ from device_sdk.sent import SentRecord
 
 T = TypeVar("T")
 
+_WHOLE = 32
 _DIGITS = frozenset("0123456789abcdef")
 
 
@@ -42,6 +43,8 @@ class Tracking:
             raise UnknownMessageError(message_id)
         with self._courier.changed:
             self._courier.check_open()
+            if len(digits) == _WHOLE and (whole := self._outbox.get(bytes.fromhex(digits))):
+                return whole
             found = self._outbox.find(digits, 2)
         if len(found) != 1:
             raise UnknownMessageError(message_id)

@@ -53,6 +53,7 @@ KINDS: dict[type[BaseException], str] = {
     trust.RosterExpiredError: "roster-expired",
     unseal.CopyDamagedError: "damaged",
     unseal.CopyDroppedError: "dropped",
+    unseal.CopyExpiredError: "dropped",
     unseal.UnreadableError: "unreadable",
 }
 """README.md lists what each kind means to another implementation."""

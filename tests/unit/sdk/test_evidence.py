@@ -215,7 +215,8 @@ def test_a_message_that_was_never_held_expires_too_and_is_not_sent_any_more(
     sender.box.expire(NOW + 60)
     assert sender.get(sealed).state is State.EXPIRED
     assert sender.envelopes() == []
-    assert sender.box.seen(NOW + 60) == []
+    # The gateway may hold it all the same, and wait for its sender to take note.
+    assert len(sender.box.seen(NOW + 60)) == 1
 
 
 def test_a_gateway_cannot_end_a_message_before_its_time(sender: Sender) -> None:

@@ -128,8 +128,7 @@ def test_a_round_whose_answer_was_lost_does_not_count_as_answered(asker: Asker) 
 def test_a_round_that_nobody_answers_is_begun_again_later_and_later(asker: Asker) -> None:
     asker.track(1)
     asker.queries.want_round()
-    asker.ask()
-    tick = TICK
+    query, tick = asker.ask(), TICK
     for pause in (PATIENCE, 2 * PATIENCE, 4 * PATIENCE):
         assert asker.queries.next_due() == tick + pause
         assert asker.made(tick + pause - 0.1) is None
