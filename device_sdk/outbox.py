@@ -33,8 +33,9 @@ KEPT = 30 * DAY
 _DROPPED_AT_ONCE = 100
 """Records of old messages that make room together: one commit for each would be slow."""
 DEFAULT_LIMITS = OutboxLimits()
-_MOST_ASKED = 10
-"""Queries about an outcome that the gateway should forget; then it must know by itself."""
+_MOST_KEPT = 10
+"""Answers by which the gateway still has an outcome that it should forget; then it must know by
+itself."""
 
 _MOST_NOTED_AGAIN = 10
 """How often a gateway that had forgotten an outcome may come back with it, while this process runs:
@@ -77,7 +78,7 @@ class Outbox:
         self._waiting = {message_id: _Way(size) for message_id, size in store.waiting().items()}
         self._records = store.count_records()
         self._to_note = dict(store.unnoted())
-        self._asked: dict[bytes, int] = {}
+        self._kept: dict[bytes, int] = {}
         self._noted_again: dict[bytes, int] = {}
 
     def check_room(self, size: int, readers: int) -> None:
@@ -202,14 +203,11 @@ class Outbox:
 
     def tracked(self) -> Mapping[Sent, State]:
         """Return what to ask the gateway about, and how it stands now."""
-        tracked = {}
-        for message_id, digest, state in self._store.tracked():
-            if not state.is_open:
-                self._asked[message_id] = self._asked.get(message_id, 0) + 1
-                if self._asked[message_id] > _MOST_ASKED:
-                    continue
-            tracked[Sent(message_id=message_id, digest=digest)] = state
-        return tracked
+        return {
+            Sent(message_id=message_id, digest=digest): state
+            for message_id, digest, state in self._store.tracked()
+            if state.is_open or self._kept.get(message_id, 0) < _MOST_KEPT
+        }
 
     # What has come.
 
@@ -235,6 +233,8 @@ class Outbox:
         self._store.update((old, new) for old, new in pairs if new is not old)
         for old, new in pairs:
             self._moved(old, new)
+            if new.noted is Noted.OWED and not asked.get(new.message_id, State.HELD).is_open:
+                self._kept[new.message_id] = self._kept.get(new.message_id, 0) + 1
 
     def _take(
         self, message: Outgoing, event: Event, court: Court, asked: Mapping[bytes, State]
@@ -282,7 +282,7 @@ class Outbox:
         if after.noted is Noted.OWED:
             self._to_note[after.message_id] = after.digest
         else:
-            self._asked.pop(after.message_id, None)
+            self._kept.pop(after.message_id, None)
         if after.state is not State.WAITING:
             self._waiting.pop(after.message_id, None)
         if after.state is before.state:
@@ -316,7 +316,7 @@ class Outbox:
         self._records -= sum(over.values())
         for message_id in over:
             self._to_note.pop(message_id, None)
-            self._asked.pop(message_id, None)
+            self._kept.pop(message_id, None)
             self._noted_again.pop(message_id, None)
 
 

@@ -101,7 +101,7 @@ def check(history: Iterable[Record], remains: Remains) -> list[Violation]:
         if record.what is What.SENDING
     }
     ended = {key for key, message in messages.items() if message.is_brief}
-    found = [*_walk(records, messages), *_doubled(records), *_early(records, ended)]
+    found = [*_walk(records, messages), *_doubled(records, ended), *_early(records, ended)]
     rollbacks = [
         (int(record.detail.removeprefix(ROLLBACK)), record.at)
         for record in records
@@ -180,7 +180,7 @@ def _told(message: _Message) -> Iterator[Violation]:
         yield Violation(rule=Rule.UNTOLD, what=f"{message}: of some readers nothing was told")
 
 
-def _doubled(records: Iterable[Record]) -> Iterator[Violation]:
+def _doubled(records: Iterable[Record], brief: set[tuple[str, str]]) -> Iterator[Violation]:
     done: set[tuple[str, str, str]] = set()
     failed: set[tuple[str, str, str]] = set()
     for record in records:
@@ -194,6 +194,8 @@ def _doubled(records: Iterable[Record]) -> Iterator[Violation]:
         elif record.what is What.FAILED:
             failed.add(key)
     for key in failed:
+        if key[1:] in brief:
+            continue  # its time was over before it could be shown again
         yield Violation(rule=Rule.DOUBLED, what=f"{key} failed, and was not shown again")
 
 

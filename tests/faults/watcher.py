@@ -20,7 +20,8 @@ class Watcher:
     def __init__(self, port: int, user: str, password: str, pen: Pen) -> None:
         self._port, self._user, self._password = port, user, password
         self._pen = pen
-        self._copies: set[str] = set()
+        self.copies: set[str] = set()
+        """Topics of the copies that were ever seen."""
         self.pieces: dict[bytes, str] = {}
         """Parts of messages, and what each one is."""
 
@@ -63,8 +64,8 @@ class Watcher:
         name = {"reader": reader, "sender": sender, "message": message_id}
         if not message.payload:
             self._pen.write(What.CLEARED, **name)
-        elif message.topic not in self._copies:
-            self._copies.add(message.topic)
+        elif message.topic not in self.copies:
+            self.copies.add(message.topic)
             self._pen.write(What.COPY, **name)
             self._learn(message.payload, f"{sender}'s {message_id[:8]}")
 
