@@ -44,7 +44,7 @@ class Keeper:
         limits: Limits,
         *,
         wall: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = clock.uptime,
     ) -> None:
         self.ledger = ledger
         self.pin = pin
@@ -70,7 +70,7 @@ class Keeper:
         """
         begin = clock.confirm if confirm_clock else clock.start
         self._clock = await self.ledger.run(
-            lambda tx: begin(tx, wall=self.wall, monotonic=self._monotonic())
+            lambda tx: begin(tx, wall=int(self._wall()), monotonic=self._monotonic())
         )
         if self._clock.paused:
             self._log.error("clock_leapt", hint=_CLOCK_HINT)
@@ -89,8 +89,8 @@ class Keeper:
 
     @property
     def wall(self) -> int:
-        """The machine's clock in Unix seconds: only for what is signed and for logins."""
-        return int(self._wall())
+        """Unix seconds for what is signed and for logins: the machine's clock if it is believed."""
+        return clock.stated(self._clock, wall=int(self._wall()), monotonic=self._monotonic())
 
     @property
     def roster(self) -> Roster:
@@ -108,7 +108,9 @@ class Keeper:
         """Look at the clocks again. Raises LedgerError."""
         paused = self._clock.paused
         self._clock = await self.write(
-            lambda tx: clock.advance(tx, self._clock, wall=self.wall, monotonic=self._monotonic())
+            lambda tx: clock.advance(
+                tx, self._clock, wall=int(self._wall()), monotonic=self._monotonic()
+            )
         )
         self._renew()
         if self._clock.paused and not paused:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from device_sdk.wire.limits import DAY
 from gateway import clock
-from gateway.clock import Clock, tick
+from gateway.clock import MAX_LEAP, Clock, stated, tick
 from tests.support.envelopes import NOW, YEAR
 from tests.support.mailroom import Mailroom
 
@@ -44,6 +44,56 @@ def test_the_pause_ends_by_itself_when_the_wall_clock_comes_back() -> None:
     assert tick(leapt, wall=NOW + 10, monotonic=1010.0) == at(NOW + 10, 1010.0)
 
 
+def test_small_leaps_do_not_add_up_to_a_large_one() -> None:
+    """A clock that leaps by six days at every look is believed once, not every time."""
+    now = at()
+    for look in range(1, 100):
+        now = tick(now, wall=NOW + look * 6 * DAY, monotonic=1000.0 + 5 * look)
+    assert now.paused
+    assert now.now == NOW + 6 * DAY
+
+
+def test_a_leap_can_be_afforded_again_once_as_much_time_has_passed() -> None:
+    leapt = tick(at(), wall=NOW + 6 * DAY, monotonic=1000.0)
+    wall, monotonic = NOW + 12 * DAY, 1000.0 + 4 * DAY
+    assert tick(leapt, wall=wall + 4 * DAY, monotonic=monotonic).paused
+    again = tick(leapt, wall=wall + 5 * DAY, monotonic=1000.0 + 5 * DAY)
+    assert (again.now, again.paused) == (wall + 5 * DAY, False)
+
+
+def test_what_a_slow_clock_falls_behind_is_not_saved_up_for_a_leap() -> None:
+    slow = tick(at(), wall=NOW + DAY, monotonic=1000.0 + 30 * DAY)
+    assert tick(slow, wall=NOW + 9 * DAY, monotonic=1000.0 + 30 * DAY).paused
+
+
+def test_steps_to_and_fro_within_some_seconds_cost_nothing_that_lasts() -> None:
+    now = at()
+    for second in range(1, 10_000):
+        now = tick(now, wall=NOW + second + 3 * (second % 2), monotonic=1000.0 + second)
+        assert not now.paused
+    assert now.leap >= MAX_LEAP - 6
+
+
+def test_what_is_signed_has_the_wall_clocks_time_unless_that_has_leapt() -> None:
+    assert stated(at(), wall=NOW + 7, monotonic=1005.0) == NOW + 7
+    assert stated(at(), wall=NOW - YEAR, monotonic=1005.0) == NOW - YEAR
+    assert stated(at(), wall=NOW + YEAR, monotonic=1005.0) == NOW + 5
+    leapt = tick(at(), wall=NOW + YEAR, monotonic=1005.0)
+    assert stated(leapt, wall=NOW + YEAR, monotonic=1010.0) == NOW + 10
+    assert stated(leapt, wall=NOW + 11, monotonic=1010.0) == NOW + 11
+
+
+@given(st.lists(st.tuples(st.integers(0, 14 * DAY), st.integers(0, 14 * DAY))))
+def test_time_runs_ahead_by_no_more_than_a_week_and_as_much_as_has_passed(
+    steps: list[tuple[int, int]],
+) -> None:
+    now, wall, passed = at(), NOW, 0
+    for leap, wait in steps:
+        wall, passed = wall + wait + leap, passed + wait
+        now = tick(now, wall=wall, monotonic=1000.0 + passed)
+        assert now.now <= NOW + 2 * passed + MAX_LEAP
+
+
 @given(st.lists(st.tuples(SECONDS, st.floats(min_value=0, max_value=4e9), st.booleans())))
 def test_time_never_goes_back(ticks: list[tuple[int, float, bool]]) -> None:
     now = at()
@@ -60,6 +110,7 @@ async def test_a_restart_goes_on_from_the_stored_mark(room: Mailroom) -> None:
     assert started == Clock(now=NOW, monotonic=5.0)
     leapt = await room.run(lambda tx: clock.start(tx, wall=NOW + YEAR, monotonic=5.0))
     assert leapt.paused
+    assert stated(leapt, wall=NOW + YEAR, monotonic=9.0) == NOW + 4
     assert await room.read(lambda tx: tx.high_water()) == NOW
 
 

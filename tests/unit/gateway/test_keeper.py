@@ -114,6 +114,19 @@ async def test_an_erasure_for_which_the_disk_has_no_room_pauses_nothing(
     assert await erasing
 
 
+async def test_while_the_clock_has_leapt_what_is_signed_goes_on_from_the_time_before(
+    keeper: Keeper, clocks: Clocks
+) -> None:
+    before = keeper.wall
+    clocks.now += YEAR
+    clocks.uptime += 3
+    assert keeper.wall == before + 3  # at once, not only from the next tick on
+    await keeper.tick()
+    assert keeper.wall == before + 3
+    clocks.now -= YEAR - 4
+    assert keeper.wall == before + 4
+
+
 async def test_a_leap_of_the_clock_pauses_until_the_operator_confirms_it(
     fleet: Fleet, ledger: FailingLedger, keeper: Keeper, clocks: Clocks
 ) -> None:
