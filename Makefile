@@ -12,7 +12,7 @@ LOCK = .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 -
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check fix bench clean lock run dev oracles mosquitto
+.PHONY: help demo test check fix bench clean lock run dev oracles mosquitto faketime
 
 help:
 	@echo "make demo    a sealed message's whole way on this machine, step by step"
@@ -26,7 +26,7 @@ help:
 demo: run
 	@$(BIN)/sealgate demo
 
-test: check mosquitto oracles
+test: check mosquitto faketime oracles
 	@echo "Running the wire's tests beside the oracles, on cbor2 5.9 ..."
 	@.venv-oracles/bin/python -m pytest -q -p no:cacheprovider $(PYTEST_ARGS) $(ORACLE_TESTS)
 	@echo "Running the whole suite ..."
@@ -64,6 +64,10 @@ oracles:
 # Debian keeps brokers in /usr/sbin, which is not on everybody's PATH.
 mosquitto:
 	@PATH="$$PATH:/usr/sbin" command -v mosquitto >/dev/null || sh requirements/system.sh mosquitto "the broker Mosquitto"
+
+# Lets a test set the clock of one process.
+faketime:
+	@ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || sh requirements/system.sh libfaketime "clocks that jump"
 
 lock:
 	@sh requirements/venv.sh .venv-lock lock
