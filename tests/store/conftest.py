@@ -1,18 +1,23 @@
-"""One suite for every store. A store to be tested is named here once."""
+"""One suite for every store. The stores are named in `tests.store.places`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from gateway.store.port import Ledger
-from gateway.store.sqlite import SqliteLedger
+from tests.store.places import PLACES, Place
 
 
-@pytest.fixture(params=["sqlite"])
-async def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ledger]:
+@pytest.fixture(params=sorted(PLACES))
+def new_place(request: pytest.FixtureRequest) -> Callable[[Path], Place]:
+    """Makes a place for a ledger in a directory of its own; the test runs once for each store."""
+    return PLACES[request.param]
+
+
+@pytest.fixture
+async def ledger(new_place: Callable[[Path], Place], tmp_path: Path) -> AsyncIterator[Ledger]:
     """A new, empty ledger."""
-    assert request.param == "sqlite"
-    ledger = SqliteLedger.open(tmp_path / "ledger.sqlite")
+    ledger = new_place(tmp_path).open()
     yield ledger
     await ledger.close()
