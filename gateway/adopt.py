@@ -20,13 +20,12 @@ from gateway.lifecycle import (
     CopyState,
     MessageEvent,
     MessageState,
-    SlotState,
     copy_after,
     message_after,
 )
 from gateway.situation import Situation
 from gateway.store.port import Transaction
-from gateway.store.records import CopyRef, Message, MessageKey, Slot
+from gateway.store.records import CopyRef, Message, MessageKey, StoredCopy
 from gateway.tombstone import find_tombstone
 
 
@@ -54,6 +53,9 @@ class Judged:
     """With LEFT: Unix seconds at which to clear it all the same. The first one told counts."""
 
 
+_STANDING = Judged(found=Found.STANDING, effects=NOTHING)
+
+
 def judge_retained(tx: Transaction, topic: Topic, payload: bytes, situation: Situation) -> Judged:
     """Decide about one retained inbox topic and record the decision. ``payload`` is not empty.
 
@@ -61,9 +63,10 @@ def judge_retained(tx: Transaction, topic: Topic, payload: bytes, situation: Sit
     that is not believed.
     """
     ref = copies.ref_of(topic)
+    stored = tx.copy(ref)
+    if stored is not None:
+        return _against_owed(tx, stored, payload, situation.now)
     slot, message = tx.slot(ref.key, ref.reader), tx.message(ref.key)
-    if slot is not None and slot.state is SlotState.OWED:
-        return _against_owed(tx, ref, slot, payload, situation.now)
     if slot is not None:
         copy = copy_after(slot.copy, CopyEvent.PUBLISHED)
         tx.set_copy(ref, copy, act_at=situation.now + copies.RETRY, offers=0)
@@ -82,15 +85,14 @@ def judge_retained(tx: Transaction, topic: Topic, payload: bytes, situation: Sit
     return _adopt(tx, ref, message, found, situation)
 
 
-def _against_owed(tx: Transaction, ref: CopyRef, slot: Slot, payload: bytes, now: int) -> Judged:
-    stored = copies.cut(tx, ref)
-    if stored is not None and stored[0] == payload:
-        if slot.copy is not CopyState.STANDING:
-            copies.standing(tx, [ref], now)
-        return Judged(found=Found.STANDING, effects=NOTHING)
-    missing = copy_after(slot.copy, CopyEvent.MISSED)
-    tx.set_copy(ref, missing, act_at=now + copies.RETRY, offers=slot.offers)
-    return Judged(found=Found.REPLACED, effects=Effects(publish=(ref,)))
+def _against_owed(tx: Transaction, stored: StoredCopy, payload: bytes, now: int) -> Judged:
+    if copies.encoded(stored) == payload:
+        if stored.state is not CopyState.STANDING:
+            copies.standing(tx, [stored.ref], now)
+        return _STANDING
+    missing = copy_after(stored.state, CopyEvent.MISSED)
+    tx.set_copy(stored.ref, missing, act_at=now + copies.RETRY, offers=stored.offers)
+    return Judged(found=Found.REPLACED, effects=Effects(publish=(stored.ref,)))
 
 
 def _clear(ref: CopyRef) -> Judged:

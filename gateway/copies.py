@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable
 
-from device_sdk.wire import cose
-from device_sdk.wire.envelope import Body, Copy, Countersignature, Inclusion, Reader
-from device_sdk.wire.header import TYP, Header
+from device_sdk.wire.envelope import Inclusion, Reader, encode_copy
 from device_sdk.wire.topics import Topic
 from gateway.lifecycle import CopyEvent, CopyState, SlotState, copy_after
 from gateway.store.port import Reading, Transaction
@@ -25,28 +23,24 @@ def ref_of(topic: Topic) -> CopyRef:
 def cut(tx: Reading, ref: CopyRef) -> tuple[bytes, int] | None:
     """Return (payload, exp) of a reader's copy as it goes to ``inbox/``; None if it is not owed."""
     stored = tx.copy(ref)
-    return None if stored is None else (_copy(stored).encode(), stored.expires)
+    return None if stored is None else (encoded(stored), stored.expires)
 
 
-def _copy(stored: StoredCopy) -> Copy:
-    alg, kid = cose.parse_signer_header(stored.body.sign_protected, "countersignature", typ=TYP)
-    signature = Countersignature(
-        protected=stored.body.sign_protected, alg=alg, kid=kid, signature=stored.body.signature
+def encoded(stored: StoredCopy) -> bytes:
+    """Return a copy's bytes, which are the same ones every time."""
+    return encode_copy(
+        stored.body.protected,
+        stored.body.sign_protected,
+        stored.body.signature,
+        stored.body.ciphertext,
+        reader=Reader(
+            reader=stored.ref.reader,
+            kid=stored.wrap.kid,
+            open_hash=stored.wrap.open_hash,
+            wrapped_cek=stored.wrap.wrapped_cek,
+        ),
+        inclusion=Inclusion(index=stored.index, path=stored.wrap.path),
     )
-    body = Body(
-        protected=stored.body.protected,
-        header=Header.decode(stored.body.protected),
-        countersignature=signature,
-        ciphertext=stored.body.ciphertext,
-    )
-    reader = Reader(
-        reader=stored.ref.reader,
-        kid=stored.wrap.kid,
-        open_hash=stored.wrap.open_hash,
-        wrapped_cek=stored.wrap.wrapped_cek,
-    )
-    inclusion = Inclusion(index=stored.index, path=stored.wrap.path)
-    return Copy(body=body, reader=reader, inclusion=inclusion)
 
 
 def due(tx: Transaction, now: int, limit: int) -> list[CopyRef]:

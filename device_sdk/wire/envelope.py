@@ -128,7 +128,14 @@ class Envelope:
 
     def encode(self) -> bytes:
         """Return the tagged COSE_Encrypt."""
-        return _encode(self.body, [reader.to_cbor() for reader in self.readers])
+        body, signature = self.body, self.body.countersignature
+        return _encode(
+            body.protected,
+            signature.protected,
+            signature.signature,
+            body.ciphertext,
+            [reader.to_cbor() for reader in self.readers],
+        )
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -181,8 +188,15 @@ class Copy:
 
     def encode(self) -> bytes:
         """Return the tagged COSE_Encrypt with one recipient."""
-        header = _reader_header(self.reader, self.inclusion)
-        return _encode(self.body, [[b"", header, self.reader.wrapped_cek]])
+        body, signature = self.body, self.body.countersignature
+        return encode_copy(
+            body.protected,
+            signature.protected,
+            signature.signature,
+            body.ciphertext,
+            reader=self.reader,
+            inclusion=self.inclusion,
+        )
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -203,10 +217,29 @@ class Copy:
         )
 
 
-def _encode(body: Body, recipients: Sequence[list[Any]]) -> bytes:
-    signature = body.countersignature
-    unprotected = {cose.COUNTERSIGNATURE: [signature.protected, {}, signature.signature]}
-    return _ENCRYPT_TAG + cbor.encode([body.protected, unprotected, body.ciphertext, recipients])
+def encode_copy(
+    protected: bytes,
+    sign_protected: bytes,
+    signature: bytes,
+    ciphertext: bytes,
+    *,
+    reader: Reader,
+    inclusion: Inclusion,
+) -> bytes:
+    """Return a copy's bytes from its parts as they are: none is decoded to be encoded again."""
+    entry = [b"", _reader_header(reader, inclusion), reader.wrapped_cek]
+    return _encode(protected, sign_protected, signature, ciphertext, [entry])
+
+
+def _encode(
+    protected: bytes,
+    sign_protected: bytes,
+    signature: bytes,
+    ciphertext: bytes,
+    recipients: Sequence[list[Any]],
+) -> bytes:
+    unprotected = {cose.COUNTERSIGNATURE: [sign_protected, {}, signature]}
+    return _ENCRYPT_TAG + cbor.encode([protected, unprotected, ciphertext, recipients])
 
 
 def _reader_header(reader: Reader, inclusion: Inclusion | None = None) -> dict[int, Any]:

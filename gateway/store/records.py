@@ -92,6 +92,9 @@ class StoredCopy:
 
     ref: CopyRef
     index: int
+    state: CopyState
+    offers: int
+    """See `Slot.offers`."""
     body: Body
     wrap: Wrap
     expires: int

@@ -164,18 +164,31 @@ class SqliteReading:
         row = self._one("wrap", id=self._id(key), reader=reader)
         if row is None:
             return None
-        kid, open_hash, wrapped_cek, path = row
-        hashes = (path[at : at + _HASH_SIZE] for at in range(0, len(path), _HASH_SIZE))
-        return Wrap(kid=kid, open_hash=open_hash, wrapped_cek=wrapped_cek, path=tuple(hashes))
+        return _wrap(*row)
 
     def copy(self, ref: CopyRef) -> StoredCopy | None:
-        message, slot = self.message(ref.key), self.slot(ref.key, ref.reader)
-        body, wrap = self.body(ref.key), self.wrap(ref.key, ref.reader)
-        if message is None or slot is None or slot.state is not SlotState.OWED:
+        key = ref.key
+        row = self._one("copy", sender=key.sender, message_id=key.message_id, reader=ref.reader)
+        if row is None:
             return None
-        if body is None or wrap is None:
+        index, state, offers, expires, *parts = row
+        if None in parts:
             raise LedgerDamagedError("the ledger owes a copy but has lost a part of it")
-        return StoredCopy(ref=ref, index=slot.index, body=body, wrap=wrap, expires=message.expires)
+        protected, sign_protected, signature, ciphertext, *wrap = parts
+        return StoredCopy(
+            ref=ref,
+            index=index,
+            state=CopyState(state),
+            offers=offers,
+            body=Body(
+                protected=protected,
+                sign_protected=sign_protected,
+                signature=signature,
+                ciphertext=ciphertext,
+            ),
+            wrap=_wrap(*wrap),
+            expires=expires,
+        )
 
     def count_slots(self, key: MessageKey) -> int:
         return self._number("count_slots", id=self._id(key))
@@ -249,6 +262,11 @@ def _stored_key(row: Any) -> StoredKey:
         not_after=not_after,
         statement=statement,
     )
+
+
+def _wrap(kid: bytes, open_hash: bytes, wrapped_cek: bytes, path: bytes) -> Wrap:
+    hashes = tuple(path[at : at + _HASH_SIZE] for at in range(0, len(path), _HASH_SIZE))
+    return Wrap(kid=kid, open_hash=open_hash, wrapped_cek=wrapped_cek, path=hashes)
 
 
 def _slot(row: Any) -> Slot:

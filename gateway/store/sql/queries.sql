@@ -139,6 +139,13 @@ SELECT w.kid, w.open_hash, w.wrapped_cek, w.path
 FROM wraps AS w JOIN slots AS s ON s.id = w.slot
 WHERE s.message = :id AND s.reader = :reader
 
+-- name: copy
+SELECT s.position, s.copy, s.offers, m.expires, b.protected, b.sign_protected, b.signature,
+    b.ciphertext, w.kid, w.open_hash, w.wrapped_cek, w.path
+FROM messages AS m JOIN slots AS s ON s.message = m.id
+LEFT JOIN bodies AS b ON b.message = m.id LEFT JOIN wraps AS w ON w.slot = s.id
+WHERE m.sender = :sender AND m.message_id = :message_id AND s.reader = :reader AND s.state = 'owed'
+
 -- name: count_slots
 SELECT count(*) FROM slots WHERE message = :id
 
