@@ -75,9 +75,17 @@ def _follow(tx: Transaction, ref: CopyRef, event: CopyEvent, now: int) -> None:
         tx.set_copy(ref, copy, act_at=now + RETRY, offers=slot.offers)
 
 
-def owed_after(tx: Reading, after: CopyRef | None, limit: int) -> list[CopyRef]:
-    """Walk through every copy that should stand at the broker: start with None, then the last."""
-    return tx.owed_copies(after, limit)
+def lifted(tx: Transaction, refs: Iterable[CopyRef], now: int) -> None:
+    """Record that copies are about to be cleared for a while: they are due in RETRY seconds."""
+    for ref in refs:
+        _follow(tx, ref, CopyEvent.MISSED, now)
+
+
+def believed_standing(
+    tx: Reading, reader: str, after: int, limit: int
+) -> list[tuple[int, CopyRef]]:
+    """Walk through a reader's copies that the broker confirmed: start with 0, then the last row."""
+    return tx.standing_copies(reader, after, limit)
 
 
 def make_all_due(tx: Transaction, now: int) -> None:

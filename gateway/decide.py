@@ -34,6 +34,8 @@ class Decision:
     """A read ack to be looked at again when the first reconcile has ended."""
     left: int = 0
     """Nobody can tell yet what to make of it; Unix seconds at which it is cleared all the same."""
+    found: Found | None = None
+    """With copies: what it turned out to be."""
     stray_page: bool = False
     """A page of a roster that is not ours; another one may stand beside it."""
     done: str = ""
@@ -45,6 +47,7 @@ class Decision:
 
 
 _NOTHING = Decision()
+_STANDING = Decision(found=Found.STANDING)
 
 
 def decide(tx: Transaction, arrival: Arrival, topics: Topics, situation: Situation) -> Decision:
@@ -126,10 +129,10 @@ def _retained(
 ) -> Decision:
     if topic.kind is Kind.INBOX:
         judged = adopt.judge_retained(tx, topic, arrival.payload, situation)
-        if judged.found is Found.LEFT:
-            return Decision(effects=judged.effects, left=judged.until)
+        if judged.found is Found.STANDING:
+            return _STANDING
         done = "adoption" if judged.found is Found.ADOPTED else ""
-        return Decision(effects=judged.effects, done=done)
+        return Decision(effects=judged.effects, found=judged.found, left=judged.until, done=done)
     if topic.kind is Kind.KEYS:
         return _keys(tx, arrival, topic, topics, situation)
     if topic.kind is Kind.ROSTER:

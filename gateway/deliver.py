@@ -7,6 +7,7 @@ broker's PUBACK: so a clear follows the copy's PUBACK, and no late copy rises af
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import islice
 
 import structlog
@@ -19,12 +20,12 @@ from gateway.keeper import Keeper
 from gateway.link.port import BrokerRefusedError, Connection
 from gateway.standing import Standing, standing
 from gateway.store.port import Transaction
-from gateway.store.records import CopyRef
 
 _BATCH = 64
 """Visits that share one look into the ledger and one commit."""
-_ROOM = 1024
-"""Visits asked for from which on the ledger, instead of our memory, keeps what is due."""
+_ROOM = 256
+"""Visits asked for from which on the ledger, instead of our memory, keeps what is due: a new
+message's copies wait behind them, and they keep the runners busy."""
 _RUNNERS = 2
 """While one batch waits for the broker, the other one commits."""
 _SHORTEST_EXPIRY = 60
@@ -64,7 +65,8 @@ class Deliverer:
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._log = structlog.get_logger("gateway.deliver")
-        self.on_standing: Callable[[Iterable[CopyRef]], None] = lambda _refs: None
+        self.lifted: set[str] = set()
+        """Copies that are not to stand for a while, although they are owed (`gateway.lift`)."""
 
     def visit(self, topics: Iterable[str]) -> Errand:
         """Ask for visits; return the errand of all of them."""
@@ -89,6 +91,7 @@ class Deliverer:
                 errand.one_done()
         self._asked.clear()
         self._visited.clear()
+        self.lifted.clear()
         self._room.set()
 
     async def run(self, connection: Connection) -> None:
@@ -125,11 +128,11 @@ class Deliverer:
         wanted = await self._keeper.read(
             lambda tx: [standing(tx, self._topics, topic, situation) for topic in batch]
         )
+        wanted = [_nothing(one) if one.topic in self.lifted else one for one in wanted]
         done = await asyncio.gather(*(self._publish(connection, one) for one in wanted))
         confirmed = [one for one, ok in zip(wanted, done, strict=True) if ok and one.ref]
         if confirmed:
             _reached(confirmed, "confirmed")
-            self.on_standing([one.ref for one in confirmed if one.ref and one.payload])
             effects = await self._keeper.write(lambda tx: self._confirm(tx, confirmed))
             _reached(confirmed, "recorded")
             self._on_effects(effects)
@@ -152,6 +155,10 @@ class Deliverer:
         effects = clear.cleared(tx, cleared)
         _reached(confirmed, "written")
         return effects
+
+
+def _nothing(wanted: Standing) -> Standing:
+    return replace(wanted, payload=b"", expires=None)
 
 
 def _reached(standings: Iterable[Standing], how_far: str) -> None:

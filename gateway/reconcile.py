@@ -1,16 +1,15 @@
 """Compare what stands at the broker with what should, at every connect and from time to time.
 
-A sweep subscribes to everything of ours that is retained, and `gateway.decide` judges each topic
-against its current row. What the ledger holds and the sweep has not met is published again.
-
-Replay is a hint. It may be cut short: Mosquitto with default limits replays 1,020 of 20,000, the
-same ones every time. So a reader's or sender's share is asked for separately where much stands.
+A sweep asks for everything of ours that is retained, and `gateway.decide` judges each topic against
+its current row. What the ledger took to be standing, and the sweep has not met, is published again.
+The inboxes are asked for in shares, so that new messages get in between.
 """
 
 import asyncio
 import contextlib
-import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -21,24 +20,32 @@ from gateway.decide import Decision
 from gateway.deliver import Deliverer
 from gateway.fault_points import reached
 from gateway.keeper import Keeper
-from gateway.link.port import Arrival, BrokerRefusedError, Connection
+from gateway.lift import Lift
+from gateway.link.port import Arrival, Connection
+from gateway.replay import Replay, Replays
+from gateway.shares import BURST, Shares
 from gateway.standing import copy_topic
 from gateway.store.port import Transaction
 from gateway.store.records import CopyRef
 
-PLENTY = 500
-"""Replayed messages from which on a replay may have been cut short."""
-_SHARES = 64
-"""Readers or senders whose share is asked for at once."""
-_MARKER_SECONDS = 2.0
-"""A marker may be dropped by a broker whose queue to us is full: it is then sent again."""
-_WALK = 512
-_FROM_US = (Kind.INBOX, Kind.KEYS, Kind.ROSTER, Kind.NOTICE)
+_WALK = 256
+"""Copies that are looked up, or found missing, at once."""
+_BY_NAME = 64
+"""Topics asked for one by one in one question."""
+_TRUST = (Kind.KEYS, Kind.ROSTER, Kind.NOTICE)
 
 
 def always_subscribed(topics: Topics) -> list[str]:
     """Return the filters of what the gateway listens to all the time."""
     return [topics.all_of(kind) for kind in (*FROM_DEVICES, Kind.STATE)]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a sweep has come upon."""
+
+    retained: int = 0
+    missing: int = 0
 
 
 class Sweeper:
@@ -50,44 +57,32 @@ class Sweeper:
         keeper: Keeper,
         topics: Topics,
         deliverer: Deliverer,
-        marker: str,
+        gateway: str,
     ) -> None:
         self._connection = connection
         self._keeper = keeper
         self._topics = topics
         self._deliverer = deliverer
-        self._marker = marker
-        self._token = b""
-        self._came_back = asyncio.Event()
-        self._met: set[str] = set()
+        self._inbox = topics.all_of(Kind.INBOX).removesuffix("/#")
+        self.replays = Replays(connection, keeper, topics, gateway)
+        self._lift = Lift(self.replays, keeper, topics, deliverer)
         self.left: dict[str, int] = {}  # topic -> when to clear it all the same, Unix seconds
         self._stray_pages: set[str] = set()
-        self._replayed = 0
+        self._tally = _Tally()
         self._wanted = asyncio.Event()
         self._log = structlog.get_logger("gateway.reconcile")
-        deliverer.on_standing = self.note_standing
 
     # ------------------------------------------------------------------ what the intake reports
 
-    def note_marker(self, payload: bytes) -> None:
-        """Something came back that this gateway published to itself."""
-        if self._token and payload == self._token:
-            self._came_back.set()
-
     def note_retained(self, arrival: Arrival, decision: Decision) -> None:
         """A retained message was judged, and its decision is committed."""
-        self._met.add(arrival.topic)
-        self._replayed += 1
+        self.replays.note_retained(arrival, decision)
         known = self.left.pop(arrival.topic, decision.left)
         if decision.stray_page:
             self._stray_pages.add(arrival.topic)
         if decision.left:
             self.left[arrival.topic] = min(known, decision.left)
         self._keeper.note_overtaken(decision.overtaken)
-
-    def note_standing(self, refs: Iterable[CopyRef]) -> None:
-        """Copies were published just now: they are not missing."""
-        self._met.update(copy_topic(self._topics, ref) for ref in refs)
 
     # ------------------------------------------------------------------ sweeping
 
@@ -109,88 +104,147 @@ class Sweeper:
 
         With ``just_subscribed`` the devices' own topics have been replayed a moment ago.
         """
-        self._met.clear()
         self._stray_pages.clear()
-        filters = [self._topics.all_of(kind) for kind in _FROM_US]
-        always = [] if just_subscribed else always_subscribed(self._topics)
-        if await self._replay([*always, *filters], filters) >= PLENTY:
-            await self._ask_in_shares(self._topics.all_of(Kind.INBOX)[:-2])
+        self._tally = tally = _Tally()
+        await self.replays.begin()
+        if not just_subscribed:
+            await self.replays.ask([], keep=always_subscribed(self._topics))
+        await self._publish_trust(await self._ask([self._topics.all_of(kind) for kind in _TRUST]))
+        await self._sweep_inboxes()
         reached("replayed")
-        missing = await self._publish_missing()
-        self._log.info("swept", retained=len(self._met), missing=missing, left=len(self.left))
+        self._log.info(
+            "swept",
+            retained=tally.retained,
+            missing=tally.missing,
+            left=len(self.left),
+        )
 
-    async def _ask_in_shares(self, base: str, *, may_split: bool = True) -> None:
-        # inbox/{reader}/#, several readers at a time, and where one has very much to read also
-        # inbox/{reader}/{sender}/#
-        roster = self._keeper.situation.roster
-        bases = [f"{base}/{name}" for name in roster.devices] if roster else []
-        waiting = [bases[at : at + _SHARES] for at in range(0, len(bases), _SHARES)]
-        while waiting:
-            share = waiting.pop()
-            filters = [f"{one}/#" for one in share]
-            if await self._replay(filters, filters) < PLENTY:
-                continue
-            half = len(share) // 2
-            if half:
-                waiting += [share[:half], share[half:]]
-            elif may_split:
-                await self._ask_in_shares(share[0], may_split=False)
+    async def _ask(self, filters: Sequence[str]) -> Replay:
+        replay = await self.replays.ask(filters)
+        self._tally.retained += len(replay.met)
+        return replay
 
-    async def _replay(self, filters: list[str], leave: list[str]) -> int:
-        self._replayed = 0
-        await self._connection.subscribe([*filters, self._marker])
-        self._token = os.urandom(16)
-        self._came_back.clear()
-        while not self._came_back.is_set():
-            await self._publish_marker()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_MARKER_SECONDS):
-                    await self._came_back.wait()
-        await self._connection.unsubscribe(leave)
-        return self._replayed
+    async def _absent(self, topics: Sequence[str], replay: Replay) -> list[str]:
+        """Return those topics at which nothing stands. A replay that was cut proves nothing."""
+        absent = [topic for topic in topics if topic not in replay.met]
+        if not replay.cut:
+            return absent
+        found: set[str] = set()
+        for at in range(0, len(absent), _BY_NAME):
+            found |= (await self.replays.ask(absent[at : at + _BY_NAME])).met
+        return [topic for topic in absent if topic not in found]
 
-    async def _publish_marker(self) -> None:
-        try:
-            await self._connection.publish(self._marker, self._token)
-        except BrokerRefusedError as error:  # such as over a quota: the next one may pass
-            self._log.error("marker_refused", reason=str(error))
+    # ------------------------------------------------------------------ roster and keys
 
-    # ------------------------------------------------------------------ what follows
-
-    async def _publish_missing(self) -> int:
-        missing = await self._missing_copies()
+    async def _publish_trust(self, replay: Replay) -> None:
         devices = await self._keeper.read(lambda tx: tx.devices_with_keys())
         keys = [self._topics.keys(device) for device in devices]
-        self._deliverer.visit(topic for topic in keys if topic not in self._met)
+        self._deliverer.visit(await self._absent(keys, replay))
         if self._keeper.overtaken:
             self._log.error(
                 "roster_overtaken", hint="the broker has a newer roster: get the bundle"
             )
         else:
-            await self._publish_roster()
-        return missing
+            await self._publish_roster(replay)
 
-    async def _publish_roster(self) -> None:
+    async def _publish_roster(self, replay: Replay) -> None:
         roster = self._keeper.situation.roster
         if roster is None:
             return
         pages = [self._topics.roster_page(digest) for digest in roster.head.head.page_hashes]
-        await self._deliverer.visit(page for page in pages if page not in self._met).wait()
-        if self._topics.roster() not in self._met:
-            await self._deliverer.visit([self._topics.roster()]).wait()
+        await self._deliverer.visit(await self._absent(pages, replay)).wait()
+        await self._deliverer.visit(await self._absent([self._topics.roster()], replay)).wait()
         self._deliverer.visit(self._stray_pages)
 
-    async def _missing_copies(self) -> int:
-        count, last = 0, None
-        while refs := await self._keeper.read(partial(copies.owed_after, after=last, limit=_WALK)):
-            absent = [ref for ref in refs if copy_topic(self._topics, ref) not in self._met]
-            if absent:
-                await self._deliverer.room()
-                await self._keeper.write(partial(self._note_missed, absent))
-                reached("missing-committed")
-                self._deliverer.visit(copy_topic(self._topics, ref) for ref in absent)
-            count, last = count + len(absent), refs[-1]
-        return count
+    # ------------------------------------------------------------------ inboxes
+
+    async def _sweep_inboxes(self) -> None:
+        expected = dict.fromkeys(self._listed(), 0)
+        expected |= await self._keeper.read(lambda tx: tx.owed_by_readers())
+        before = self._tally.retained
+        shares = Shares(expected)
+        while readers := shares.take():
+            shares.note_brought(await self._sweep_readers(readers))
+        # Where no copy of ours can be; among very many copies not also under unlisted names.
+        odd = ["", "/+", "/+/+", "/+/+/+/+/#"]
+        many = self._tally.retained - before > BURST
+        await self.replays.ask([self._inbox + end for end in (odd if many else ["/#"])])
+
+    def _listed(self) -> list[str]:
+        roster = self._keeper.situation.roster
+        return list(roster.devices) if roster is not None else []
+
+    async def _sweep_readers(self, readers: list[str]) -> int:
+        """Sweep some readers' inboxes; return how many copies the largest burst had."""
+        standing = [ref for reader in readers for ref in await self._standing(reader)]
+        if len(readers) == 1 and len(standing) > BURST:
+            return await self._sweep_senders(readers[0], standing)
+        replay = await self._ask([f"{self._inbox}/{reader}/#" for reader in readers])
+        if not replay.cut:
+            await self._publish_missing(standing, replay)
+            return len(replay.met)
+        if len(readers) == 1:
+            return await self._sweep_senders(readers[0], standing)
+        half = len(readers) // 2
+        parts = readers[:half], readers[half:]
+        return max([await self._sweep_readers(part) for part in parts])
+
+    async def _sweep_senders(self, reader: str, standing: list[CopyRef]) -> int:
+        """Sweep a reader with very many copies, or more than came, sender by sender."""
+        expected = dict.fromkeys(self._listed(), 0) | Counter(ref.key.sender for ref in standing)
+        shares, most = Shares(expected), 0
+        while senders := shares.take():
+            count = await self._sweep_pairs(reader, senders, _from(senders, standing))
+            shares.note_brought(count)
+            most = max(most, count)
+        return most
+
+    async def _sweep_pairs(self, reader: str, senders: list[str], standing: list[CopyRef]) -> int:
+        filters = [f"{self._inbox}/{reader}/{sender}/#" for sender in senders]
+        replay = await self._ask(filters)
+        if replay.cut and len(senders) > 1:
+            counts = [
+                await self._sweep_pairs(reader, [one], _from([one], standing)) for one in senders
+            ]
+            return max(counts)
+        if replay.cut:
+            replay = await self._uncover(filters[0], replay)
+        await self._publish_missing(standing, replay)
+        return len(replay.met)
+
+    async def _uncover(self, topic_filter: str, replay: Replay) -> Replay:
+        """Find what was not replayed because too much stands before it, if there may be anything.
+
+        When this process begins, nobody knows what the ledger does not know; later only what was
+        not known before is a sign.
+        """
+        if not self.replays.in_order or (self._keeper.situation.reconciled and not replay.news):
+            return replay
+        whole = await self._lift.uncover(topic_filter, replay)
+        self._tally.retained += len(whole.met) - len(replay.met)
+        return whole
+
+    async def _standing(self, reader: str) -> list[CopyRef]:
+        """Return the copies that stand as far as the ledger knows. Others are under way already."""
+        found: list[CopyRef] = []
+        last = 0
+        while page := await self._keeper.read(
+            partial(copies.believed_standing, reader=reader, after=last, limit=_WALK)
+        ):
+            found += [ref for _, ref in page]
+            last = page[-1][0]
+        return found
+
+    async def _publish_missing(self, standing: Sequence[CopyRef], replay: Replay) -> None:
+        by_topic = {copy_topic(self._topics, ref): ref for ref in standing}
+        absent = await self._absent(list(by_topic), replay)
+        self._tally.missing += len(absent)
+        for at in range(0, len(absent), _WALK):
+            some = absent[at : at + _WALK]
+            await self._deliverer.room()
+            await self._keeper.write(partial(self._note_missed, [by_topic[one] for one in some]))
+            reached("missing-committed")
+            self._deliverer.visit(some)
 
     def _note_missed(self, absent: list[CopyRef], tx: Transaction) -> None:
         copies.missed(tx, absent, self._keeper.situation.now)
@@ -204,3 +258,8 @@ class Sweeper:
         for topic in overdue:
             del self.left[topic]
         self._deliverer.visit(overdue)
+
+
+def _from(senders: Sequence[str], refs: Iterable[CopyRef]) -> list[CopyRef]:
+    among = set(senders)
+    return [ref for ref in refs if ref.key.sender in among]

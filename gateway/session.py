@@ -44,7 +44,7 @@ class Session:
         self._carry_out = carry_out
         self._intake = Intake(connection, keeper, topics, marker, self)
         self._enquiries = Enquiries(keeper, teller, carry_out)
-        self.sweeper = Sweeper(connection, keeper, topics, deliverer, marker)
+        self.sweeper = Sweeper(connection, keeper, topics, deliverer, name)
 
     async def run(
         self, *, state_interval: float, sweep: float, on_reconciled: Callable[[], None]
@@ -76,6 +76,8 @@ class Session:
     # ------------------------------------------------------------------ gateway.intake.Sorting
 
     def on_state(self, arrival: Arrival) -> None:
+        if arrival.retained and arrival.topic == self._presence.topic:
+            self.sweeper.replays.note_state()
         backlog = not self._keeper.situation.reconciled
         if not arrival.payload or self._presence.note(
             arrival.topic, arrival.payload, backlog=backlog
@@ -87,7 +89,7 @@ class Session:
             self._deliverer.visit([arrival.topic])
 
     def on_marker(self, arrival: Arrival) -> None:
-        self.sweeper.note_marker(arrival.payload)
+        self.sweeper.replays.note_marker(arrival.payload)
 
     def on_decision(self, arrival: Arrival, decision: Decision) -> None:
         if arrival.retained:

@@ -117,6 +117,12 @@ class Reading(Protocol):
     def finished_until(self, expires: int, limit: int) -> list[MessageKey]:
         """Return finished messages with exp <= ``expires``."""
 
+    def owed_by_readers(self) -> dict[str, int]:
+        """Return how many read acks each reader owes, for those that owe any."""
+
+    def standing_copies(self, reader: str, after: int, limit: int) -> list[tuple[int, CopyRef]]:
+        """Return a reader's owed copies that stand, each with a number to go on after; 0 first."""
+
     def owed_copies(self, after: CopyRef | None, limit: int) -> list[CopyRef]:
         """Return every copy that should stand at the broker, in order, from after ``after``."""
 

@@ -213,6 +213,13 @@ class SqliteReading:
     def owed_refs(self, reader: str, limit: int) -> list[CopyRef]:
         return _refs(self._all("owed_refs", reader=reader, limit=limit))
 
+    def owed_by_readers(self) -> dict[str, int]:
+        return dict(self._all("owed_by_readers"))
+
+    def standing_copies(self, reader: str, after: int, limit: int) -> list[tuple[int, CopyRef]]:
+        rows = self._all("standing_copies", reader=reader, after=after, limit=limit)
+        return [(number, CopyRef(MessageKey(sender, id_), reader)) for number, sender, id_ in rows]
+
     def owed_copies(self, after: CopyRef | None, limit: int) -> list[CopyRef]:
         sender, message_id, reader = (
             _FIRST if after is None else (after.key.sender, after.key.message_id, after.reader)

@@ -156,7 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=100_000)
     for one in tables(parser.parse_args().count):
-        Console().print(one)
+        Console(width=140).print(one)
 
 
 if __name__ == "__main__":

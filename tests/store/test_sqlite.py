@@ -93,7 +93,10 @@ def test_every_query_that_runs_often_uses_an_index() -> None:
     connection = sqlite3.connect(":memory:")
     for script in migrations():
         connection.executescript(script)
-    rare = {"is_used"}  # looks at the first row only
+    rare = {
+        "is_used",  # looks at the first row only
+        "owed_by_readers",  # reads an index whole, once a sweep
+    }
     for name, query in queries().items():
         values = dict.fromkeys(re.findall(r":(\w+)", query), 1)
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", values)]

@@ -201,6 +201,15 @@ WHERE s.copy = 'clearing' AND s.act_at <= :until ORDER BY s.act_at LIMIT :limit
 SELECT m.sender, m.message_id, s.reader FROM slots AS s JOIN messages AS m ON m.id = s.message
 WHERE s.reader = :reader AND s.state = 'owed' LIMIT :limit
 
+-- name: owed_by_readers
+SELECT reader, count(*) FROM slots WHERE state = 'owed' GROUP BY reader
+
+-- name: standing_copies
+SELECT s.id, m.sender, m.message_id
+FROM slots AS s INDEXED BY slots_owed JOIN messages AS m ON m.id = s.message
+WHERE s.reader = :reader AND s.state = 'owed' AND s.copy = 'standing' AND s.id > :after
+ORDER BY s.id LIMIT :limit
+
 -- name: owed_copies
 SELECT m.sender, m.message_id, s.reader FROM messages AS m CROSS JOIN slots AS s ON s.message = m.id
 WHERE (m.sender, m.message_id) >= (:sender, :message_id) AND s.state = 'owed'

@@ -246,8 +246,8 @@ async def test_a_copy_that_the_broker_lost_is_published_again_at_once(room: Mail
     for message in messages:
         await room.send(message)
     await room.publish()
-    refs = await room.read(lambda tx: copies.owed_after(tx, None, 3))
-    refs += await room.read(lambda tx: copies.owed_after(tx, refs[-1], 3))
+    refs = await room.read(lambda tx: tx.owed_copies(None, 3))
+    refs += await room.read(lambda tx: tx.owed_copies(refs[-1], 3))
     assert refs == sorted(CopyRef(key_of(message), "hub") for message in messages)
     await room.run(lambda tx: copies.missed(tx, refs[:2], NOW))
     assert sorted(await room.run(lambda tx: copies.due(tx, NOW, 10))) == refs[:2]

@@ -1,7 +1,7 @@
 """Sweeps: everything retained is met, judged, and put right."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from device_sdk.wire.key_statement import encode_key_list
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.roster_page import encode_bundle, page_hash
-from gateway import reconcile
+from gateway import replay
 from gateway.bundle import BundleWatch, Taken
 from gateway.decide import Decision, decide
 from gateway.link.port import Arrival
@@ -19,7 +19,7 @@ from tests.support.broker_double import BrokerDouble
 from tests.support.envelopes import NOW, TOPICS, YEAR, Fleet, SealedMessage
 from tests.unit.gateway.edges import Clocks, open_parts
 
-MARKER = TOPICS.notice("gw-1")
+MARKER, STATE = TOPICS.notice("gw-1"), TOPICS.state("gw-1")
 
 
 @pytest.fixture
@@ -39,8 +39,22 @@ class Broker(BrokerDouble):
     def __init__(self, parts: Parts) -> None:
         super().__init__()
         self._parts = parts
-        self.sweeper = Sweeper(self, parts.keeper, TOPICS, parts.deliverer, MARKER)
+        self.sweeper = Sweeper(self, parts.keeper, TOPICS, parts.deliverer, "gw-1")
         self.markers_dropped = 0
+        self.most = 10_000
+        """Messages of one replay, as its queue takes no more: the same ones every time."""
+        self.asked: list[list[str]] = []
+        """The filters of each question."""
+        self._replaying: list[str] = []
+        self.retained[STATE] = b"online"
+
+    async def subscribe(self, filters: Sequence[str]) -> None:
+        await super().subscribe(filters)
+        self.asked.append(list(filters))
+        # In the order of the filters, as brokers do it.
+        for one in filters:
+            found = [topic for topic, data in self.retained.items() if data and _fits(topic, one)]
+            self._replaying += found[: self.most - len(self._replaying)]
 
     async def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, expiry: int | None = None
@@ -51,13 +65,14 @@ class Broker(BrokerDouble):
         if self.markers_dropped:
             self.markers_dropped -= 1
             return
-        for arrival in [
-            Arrival(topic=one, payload=data, retained=True)
-            for one, data in self.retained.items()
-            if data
-        ]:
-            await self._replay(arrival)
-        self.sweeper.note_marker(payload)
+        replaying, self._replaying = self._replaying, []
+        for one in replaying:
+            if one == STATE:
+                self.sweeper.replays.note_state()
+            else:
+                arrival = Arrival(topic=one, payload=self.retained[one], retained=True)
+                await self._replay(arrival)
+        self.sweeper.replays.note_marker(payload)
 
     async def _replay(self, arrival: Arrival) -> None:
         keeper = self._parts.keeper
@@ -67,6 +82,15 @@ class Broker(BrokerDouble):
         self.sweeper.note_retained(arrival, decision)
         self._parts.carry_out(decision.effects)
         self._parts.deliverer.visit(decision.visit)
+
+
+def _fits(topic: str, topic_filter: str) -> bool:
+    levels, wanted = topic.split("/"), topic_filter.split("/")
+    if wanted[-1] == "#":
+        wanted.pop()
+        levels = levels[: len(wanted)]
+    fits = (one in (level, "+") for level, one in zip(levels, wanted, strict=False))
+    return len(levels) == len(wanted) and all(fits)
 
 
 @pytest.fixture
@@ -113,7 +137,7 @@ async def test_what_is_right_is_not_published_again(parts: Parts, broker: Broker
 async def test_a_marker_that_the_broker_dropped_is_sent_again(
     parts: Parts, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconcile, "_MARKER_SECONDS", 0.01)
+    monkeypatch.setattr(replay, "_MARKER_SECONDS", 0.01)
     broker.markers_dropped = 3
     await broker.sweeper.sweep(just_subscribed=True)
     assert [topic for topic, _ in broker.published].count(MARKER) >= 4
@@ -123,7 +147,7 @@ async def test_a_marker_that_the_broker_dropped_is_sent_again(
 async def test_a_marker_that_the_broker_refused_is_sent_again(
     parts: Parts, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconcile, "_MARKER_SECONDS", 0.01)
+    monkeypatch.setattr(replay, "_MARKER_SECONDS", 0.01)
     broker.refusals = 2
     await broker.sweeper.sweep(just_subscribed=True)
     assert set(broker.subscribed) == {MARKER}
@@ -134,7 +158,7 @@ async def test_wrong_and_stale_trust_is_put_right(
 ) -> None:
     fleet.admit("stranger")
     other, pages = Fleet().signed_roster()
-    broker.retained = {
+    broker.retained |= {
         TOPICS.roster(): other,
         TOPICS.roster_page(bytes(32)): pages[0],
         TOPICS.keys("hub"): b"nonsense",
@@ -152,7 +176,7 @@ async def test_keys_of_a_device_that_only_a_newer_roster_lists_are_left(
     fleet: Fleet, parts: Parts, broker: Broker
 ) -> None:
     late = encode_key_list([fleet.admit("late").statement])
-    broker.retained = {TOPICS.keys("late"): late}
+    broker.retained |= {TOPICS.keys("late"): late}
     await broker.sweeper.sweep()
     await settled(parts)
     assert broker.retained[TOPICS.keys("late")] == late
@@ -164,7 +188,7 @@ async def test_a_newer_roster_of_our_owner_at_the_broker_is_not_rolled_back(
     fleet.admit("late")
     head, pages = fleet.signed_roster()
     newer = {TOPICS.roster(): head, TOPICS.roster_page(page_hash(pages[0])): pages[0]}
-    broker.retained = dict(newer)
+    broker.retained |= dict(newer)
     await broker.sweeper.sweep()
     await settled(parts)
     assert {topic: broker.retained[topic] for topic in newer} == newer
@@ -186,7 +210,7 @@ async def test_a_bundle_that_is_newer_but_older_than_the_brokers_roster_rolls_no
     rosters = [fleet.signed_roster() for _ in range(2)]
     head, pages = rosters[-1]
     newest = {TOPICS.roster(): head, TOPICS.roster_page(page_hash(pages[0])): pages[0]}
-    broker.retained = dict(newest)
+    broker.retained |= dict(newest)
     await broker.sweeper.sweep()
     parts.keeper.end_reconcile()
     for roster in rosters:
@@ -204,7 +228,7 @@ async def test_what_nobody_can_judge_is_cleared_after_the_longest_lifetime_at_th
     stranger.admit("nobody", "hub")
     planted = stranger.seal("nobody", ["hub"], expires=NOW + 10 * YEAR)
     topic = inbox(planted, "hub")
-    broker.retained = {topic: planted.copy("hub").encode()}
+    broker.retained |= {topic: planted.copy("hub").encode()}
     for _ in range(3):  # each sweep meets it again
         await broker.sweeper.sweep()
         broker.sweeper.clear_overdue()
@@ -225,7 +249,7 @@ async def test_a_lost_connection_gives_nobody_more_time(parts: Parts, broker: Br
     parts.end()
     sweeper = parts.begin(broker).sweeper
     sweeper.note_retained(arrival, Decision(left=NOW + DAY))
-    broker.retained = {topic: b"x"}
+    broker.retained |= {topic: b"x"}
     sweeper.clear_overdue()
     await settled(parts)
     assert broker.retained[topic] == b""
@@ -237,7 +261,7 @@ async def test_a_copy_that_nobody_can_judge_is_cleared_at_its_expiry(
     fleet.admit("late")
     message = fleet.seal("late", ["hub"], expires=NOW + 3600)
     copy = message.copy("hub").encode()
-    broker.retained = {inbox(message, "hub"): copy}
+    broker.retained |= {inbox(message, "hub"): copy}
     await broker.sweeper.sweep()
     broker.sweeper.clear_overdue()
     await settled(parts)
@@ -250,32 +274,11 @@ async def test_a_copy_that_nobody_can_judge_is_cleared_at_its_expiry(
     assert broker.retained[inbox(message, "hub")] == b""
 
 
-async def test_where_much_stands_each_readers_share_is_asked_for(
-    fleet: Fleet, parts: Parts, broker: Broker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reconcile, "PLENTY", 3)
-    asked: list[str] = []
-    subscribe = broker.subscribe
-
-    async def note(filters: list[str]) -> None:
-        asked.extend(filters)
-        await subscribe(filters)
-
-    monkeypatch.setattr(broker, "subscribe", note)
-    for _ in range(4):
-        message = fleet.seal("thermo", ["hub"])
-        broker.retained[inbox(message, "hub")] = message.copy("hub").encode()
-    await broker.sweeper.sweep(just_subscribed=True)
-    assert f"{TOPICS.prefix}/inbox/hub/#" in asked
-    assert f"{TOPICS.prefix}/inbox/hub/thermo/#" in asked
-    assert set(broker.subscribed) == {MARKER}  # copies live are nothing to us
-
-
 async def test_what_a_broker_brings_from_outside_the_prefix_is_left_alone(
     parts: Parts, broker: Broker
 ) -> None:
     foreign = {"other/application/settings": b"theirs", "sealgate/1/send/+/x": b"?", "": b"?"}
-    broker.retained = dict(foreign)
+    broker.retained |= dict(foreign)
     await broker.sweeper.sweep()
     await settled(parts)
     assert {topic: broker.retained[topic] for topic in foreign} == foreign
