@@ -4,8 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from paho.mqtt.reasoncodes import ReasonCode
-
 from gateway.link.port import Arrival, LinkLostError
 
 MOST = 4096
@@ -13,7 +11,8 @@ MOST = 4096
 MOST_BYTES = 32 * 1024 * 1024
 """...bytes that may wait for the gateway; more stay in the socket, un-PUBACKed."""
 
-Codes = Sequence[ReasonCode]
+Codes = Sequence[int]
+"""Reason codes; 0x80 and above are refusals."""
 
 
 class Arrivals:

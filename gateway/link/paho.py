@@ -22,10 +22,11 @@ KEEP_ALIVE = 30
 """Seconds: a broker that vanished without a word is noticed within twice that."""
 SESSION_EXPIRY = 24 * 3600
 """Seconds that the broker keeps what it could not deliver. Nothing depends on it."""
-WINDOW = 64
-"""Publications without a PUBACK, and..."""
-RECEIVE_MAXIMUM = 1024
-"""...arrivals without one: several batches, as PUBACKs wait for the ledger."""
+WINDOW = 256
+"""Publications without a PUBACK: a broker answers them within milliseconds."""
+RECEIVE_MAXIMUM = 65_535
+"""Arrivals without a PUBACK, as many as there can be. What comes too fast stays in the socket, but
+a broker drops what is over this and its queue limit together, such as the end of a replay."""
 _NEWEST = MQTTProtocolVersion.MQTTv5
 _CONNECT_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 30.0
@@ -121,7 +122,7 @@ class PahoLink:
             # Neither: perhaps the broker was only about to stop.
             self._version = _NEWEST
 
-    def _client(self) -> mqtt.Client:
+    def _client(self) -> DeafClient:
         mqtt5 = self._version is _NEWEST
         client = DeafClient(
             CallbackAPIVersion.VERSION2,

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.properties import Properties
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.fault_points import reached
 from gateway.link.buffer import Answers, Arrivals, Codes
+from gateway.link.paho_client import DeafClient
 from gateway.link.port import Arrival, BrokerRefusedError, LinkLostError
 
 _MISC_SECONDS = 1.0
@@ -35,23 +36,10 @@ _GOODBYE = 0
 """Stands for the goodbye's end among the packet ids, of which 0 is none."""
 
 
-class _Expiry(Properties):
-    """The property Message Expiry Interval (MQTT 5.0 3.3.2.3.3) without paho's general machinery,
-    which takes longer than the rest of a publication."""
-
-    packed: bytes
-
-    def __init__(self, seconds: int) -> None:
-        object.__setattr__(self, "packed", struct.pack("!BBI", 5, 2, min(seconds, 2**32 - 1)))
-
-    def pack(self) -> Any:
-        return self.packed
-
-
 class PahoConnection:
     """A `gateway.link.port.Connection` over a client whose CONNECT is already sent."""
 
-    def __init__(self, client: mqtt.Client, *, mqtt5: bool, window: int) -> None:
+    def __init__(self, client: DeafClient, *, mqtt5: bool, window: int) -> None:
         self._client = client
         self._mqtt5 = mqtt5
         self._loop = asyncio.get_running_loop()
@@ -82,7 +70,7 @@ class PahoConnection:
         _, mid = self._client.subscribe([(topic_filter, 1) for topic_filter in filters])
         codes = await self._answer(mid)
         for topic_filter, code in zip(filters, codes, strict=True):
-            if code.value >= _REFUSED:
+            if code >= _REFUSED:
                 raise BrokerRefusedError(f"the broker refuses the subscription to {topic_filter}")
 
     async def unsubscribe(self, filters: Sequence[str]) -> None:
@@ -97,15 +85,16 @@ class PahoConnection:
             self._check()
             if len(payload) + len(topic) + _PACKET_ROOM > self._largest:
                 raise BrokerRefusedError(f"the broker takes packets up to {self._largest} bytes")
-            properties = _Expiry(expiry) if expiry is not None and self._mqtt5 else None
-            info = self._client.publish(topic, payload, 1, retain, properties)
+            properties = b"" if expiry is None else _expiry(expiry)
+            packet_id = self._client.put(topic, payload, retain=retain, properties=properties)
             if expiry is not None:
                 reached("copy-sent")
             elif retain and not payload:
                 reached("clear-sent")
-            codes = await self._answer(info.mid)
-        if codes[0].value >= _REFUSED:
-            raise BrokerRefusedError(f"the broker refuses a publication: {codes[0]}")
+            (code,) = await self._answer(packet_id)
+        if code >= _REFUSED:
+            reason = ReasonCode(PacketTypes.PUBACK, identifier=code)
+            raise BrokerRefusedError(f"the broker refuses a publication: {reason}")
 
     async def batch(self, most: int = 256) -> list[Arrival]:
         while not self._arrivals:
@@ -117,9 +106,7 @@ class PahoConnection:
 
     def ack(self, arrivals: Sequence[Arrival]) -> None:
         self._check()
-        for arrival in arrivals:
-            if arrival.token != _NO_TOKEN:
-                self._client.ack(arrival.token, 1)
+        self._client.puback(one.token for one in arrivals if one.token != _NO_TOKEN)
 
     async def close(self) -> None:
         if self._lost is None:
@@ -145,8 +132,7 @@ class PahoConnection:
         client = self._client
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
-        client.on_publish = self._on_publish
+        client.listener = self
         client.on_subscribe = client.on_unsubscribe = self._on_suback
         client.on_socket_register_write = self._on_writable
         client.on_socket_unregister_write = self._on_written
@@ -169,7 +155,7 @@ class PahoConnection:
         ):
             self._reading = True
             self._loop.add_reader(sock.fileno(), self._on_readable)
-            if _pending(sock):
+            if self._has_pending(sock):
                 self._loop.call_soon(self._on_readable)
 
     def _read_no_more(self, sock: Any) -> None:
@@ -185,10 +171,10 @@ class PahoConnection:
             reported = self._reported
             self._client.loop_read()
             # paho does not say whether there was a packet, but most packets are reported to us.
-            if sock.fileno() < 0 or (self._reported == reported and not _pending(sock)):
+            if sock.fileno() < 0 or (self._reported == reported and not self._has_pending(sock)):
                 break
         else:
-            if _pending(sock):
+            if self._has_pending(sock):
                 self._loop.call_soon(self._on_readable)
         if self._arrivals.full and sock.fileno() >= 0:
             self._read_no_more(sock)
@@ -203,6 +189,12 @@ class PahoConnection:
         self._detach(sock)
         # paho closes the socket after this call, and may or may not call on_disconnect.
         self._loop.call_soon(self._on_lost, "the broker closed the connection")
+
+    def _has_pending(self, sock: Any) -> bool:
+        # Bytes that paho or TLS have taken from the socket: it will not become readable for them.
+        if sock.fileno() < 0:
+            return False
+        return self._client.has_unread or (isinstance(sock, ssl.SSLSocket) and sock.pending() > 0)
 
     def _detach(self, sock: Any) -> None:
         self._reading = False
@@ -253,28 +245,23 @@ class PahoConnection:
         self._answers.fail(self._lost)
         self._arrivals.wake()
 
-    def _on_message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = ""  # a broker must not let it pass; it is nobody's topic then
-        token = message.mid if message.qos else _NO_TOKEN
+    def on_arrival(self, topic: bytes, payload: bytes, *, retained: bool, packet_id: int) -> None:
+        """See `gateway.link.paho_client.Listener`."""
         self._reported += 1
-        self._arrivals.add(
-            Arrival(
-                topic=topic, payload=bytes(message.payload), retained=message.retain, token=token
-            )
-        )
+        try:
+            name = topic.decode()
+        except UnicodeDecodeError:
+            name = ""  # a broker must not let it pass; it is nobody's topic then
+        self._arrivals.add(Arrival(topic=name, payload=payload, retained=retained, token=packet_id))
 
-    def _on_publish(
-        self, _client: mqtt.Client, _userdata: Any, mid: int, code: ReasonCode, _properties: Any
-    ) -> None:
-        self._settle(mid, [code])
+    def on_puback(self, packet_id: int, code: int) -> None:
+        """See `gateway.link.paho_client.Listener`."""
+        self._settle(packet_id, [code])
 
     def _on_suback(
         self, _client: mqtt.Client, _userdata: Any, mid: int, codes: Any, _properties: Any
     ) -> None:
-        self._settle(mid, codes)
+        self._settle(mid, [code.value for code in codes])
 
     # ------------------------------------------------------------------ waiting for answers
 
@@ -293,6 +280,6 @@ class PahoConnection:
         self._answers.settle(packet_id, codes)
 
 
-def _pending(sock: Any) -> bool:
-    # Bytes that TLS has taken from the socket already: it will not become readable for them.
-    return isinstance(sock, ssl.SSLSocket) and sock.fileno() >= 0 and bool(sock.pending())
+def _expiry(seconds: int) -> bytes:
+    """Return properties with nothing but a Message Expiry Interval (MQTT 5.0 3.3.2.3.3)."""
+    return struct.pack("!BBI", 5, 2, min(seconds, 2**32 - 1))
