@@ -25,6 +25,9 @@ from gateway.tombstone import find_tombstone, has_digest
 _NOTICE_ROOM = MAX_BATCH - 4096
 """Bytes for events in one notice: its other fields, its headers and a signature need the rest."""
 
+_UNASKED = 8
+"""Outcomes that are told without being asked for, in each piece of an answer."""
+
 D = TypeVar("D", Query, Seen)
 
 
@@ -96,8 +99,13 @@ def pieces(query: Query, size: int = 32) -> list[Query]:
 def answer(tx: Reading, query: Query, situation: Situation) -> Answer:
     """Answer a verified query. Nothing is stored; the copies it wants are only published again."""
     told: list[Event] = []
-    for sent in query.sent:
-        told += _about(tx, MessageKey(query.device, sent.message_id), sent, situation)
+    asked = {MessageKey(query.device, sent.message_id): sent for sent in query.sent}
+    for key, sent in asked.items():
+        told += _about(tx, key, sent, situation)
+    for key in tx.finished_from(query.device, _UNASKED):
+        # A sender that took note of it once, before the ledger was restored, does not ask.
+        if key not in asked and (message := tx.message(key)) is not None:
+            told += _outcome(tx, message, situation)
     publish: list[CopyRef] = []
     clear: list[CopyRef] = []
     for wanted in dict.fromkeys(query.wanted):

@@ -114,6 +114,9 @@ class Reading(Protocol):
     def unfinished_from(self, sender: str, limit: int) -> list[MessageKey]:
         """Return a sender's partial and held messages."""
 
+    def finished_from(self, sender: str, limit: int) -> list[MessageKey]:
+        """Return a sender's finished messages."""
+
     def finished_until(self, expires: int, limit: int) -> list[MessageKey]:
         """Return finished messages with exp <= ``expires``."""
 

@@ -232,6 +232,9 @@ class SqliteReading:
     def expired(self, high_water: int, limit: int) -> list[MessageKey]:
         return _keys(self._all("expired", high_water=high_water, limit=limit))
 
+    def finished_from(self, sender: str, limit: int) -> list[MessageKey]:
+        return _keys(self._all("finished_from", sender=sender, limit=limit))
+
     def finished_until(self, expires: int, limit: int) -> list[MessageKey]:
         return _keys(self._all("finished_until", until=expires, limit=limit))
 

@@ -90,7 +90,9 @@ def _check_size(tx: Reading, sender: str, keys: list[MessageKey]) -> None:
 def _answer(tx: Reading, mail: Mail, situation: Situation) -> set[str]:
     sent = Sent(message_id=mail.key.message_id, digest=mail.sealed.digest)
     query = Query(device=mail.key.sender, time=0, nonce=bytes(16), sent=(sent,), wanted=())
-    told = answer(tx, query, situation).events
+    events = answer(tx, query, situation).events
+    # What has ended of others is told as well.
+    told = [event for event in events if event.message_id == mail.key.message_id]
     return {f"{event.kind} {event.word}".strip() for event in told}
 
 

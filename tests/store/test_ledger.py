@@ -253,6 +253,8 @@ async def test_what_expires_and_what_waits_for_its_sender_is_found_by_time(
     assert await ledger.read(lambda tx: tx.expired(30, 9)) == [partial, held]
     assert await ledger.read(lambda tx: tx.expired(29, 9)) == [partial]
     assert await ledger.read(lambda tx: tx.finished_until(30, 9)) == [finished]
+    assert await ledger.read(lambda tx: tx.finished_from(finished.sender, 9)) == [finished]
+    assert await ledger.read(lambda tx: tx.finished_from("nobody", 9)) == []
     assert set(await ledger.read(lambda tx: tx.unfinished_from("thermo", 9))) == {held, partial}
     assert len(await ledger.read(lambda tx: tx.owed_refs("r0", 3))) == 3
 

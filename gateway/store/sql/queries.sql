@@ -224,6 +224,10 @@ WHERE state IN ('partial', 'held') AND expires <= :high_water ORDER BY expires L
 SELECT sender, message_id FROM messages
 WHERE state = 'finished' AND expires <= :until ORDER BY expires LIMIT :limit
 
+-- name: finished_from
+SELECT sender, message_id FROM messages INDEXED BY messages_finished_of
+WHERE sender = :sender AND state = 'finished' LIMIT :limit
+
 -- name: unfinished_from
 SELECT sender, message_id FROM messages
 WHERE sender = :sender AND state IN ('partial', 'held') LIMIT :limit

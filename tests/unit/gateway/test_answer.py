@@ -42,6 +42,19 @@ async def test_a_sender_is_told_everything_that_is_settled(
     assert {event.digest for event in events} == {message.digest}
 
 
+async def test_a_sender_is_told_what_has_ended_also_unasked(
+    room: Mailroom, message: SealedMessage
+) -> None:
+    ended = room.fleet.seal("thermo", ["hub"])
+    await room.send(ended)
+    await room.ack(ended, "hub", room.fleet.read_ack(ended, "hub"))
+    answer = await room.query("thermo", sent=[message])
+    assert kinds(answer.events) == ["held", "held", "read"]
+    assert {event.message_id for event in answer.events[1:]} == {ended.message_id}
+    assert kinds((await room.query("thermo", sent=[ended])).events) == ["held", "read"]
+    assert kinds((await room.query("lock")).events) == []
+
+
 async def test_an_unknown_message_is_unknown(room: Mailroom) -> None:
     assert await room.told(room.fleet.seal("thermo", ["hub"])) == [("unknown", "")]
 
