@@ -6,7 +6,19 @@ from pathlib import Path
 
 from gateway.errors import LedgerError, LedgerLockedError
 
-_NAME = "lock"
+LOCK_FILE = "lock"
+
+
+def may_be_in_use(directory: Path) -> bool:
+    """Tell whether the process that had the directory last may still be there, without a lock.
+
+    Another process may have got the same number since.
+    """
+    try:
+        os.kill(int((directory / LOCK_FILE).read_text()), 0)
+    except (OSError, ValueError) as error:
+        return isinstance(error, PermissionError)
+    return True
 
 
 class DirectoryLock:
@@ -20,7 +32,7 @@ class DirectoryLock:
             LedgerError: the directory is missing or may not be written.
         """
         try:
-            file = os.open(directory / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            file = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise LedgerError(f"cannot lock {directory}: {error.strerror}") from error
         try:

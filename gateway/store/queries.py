@@ -9,9 +9,9 @@ _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 
 
 @cache
-def queries() -> dict[str, str]:
-    """Return every statement of ``sql/queries.sql`` by its name."""
-    text = (files(__package__) / "sql" / "queries.sql").read_text(encoding="utf-8")
+def queries(file: str = "queries") -> dict[str, str]:
+    """Return every statement of ``sql/queries.sql``, or of another file, by its name."""
+    text = (files(__package__) / "sql" / f"{file}.sql").read_text(encoding="utf-8")
     _, *parts = _NAME.split(text)
     return dict(zip(parts[::2], (part.strip() for part in parts[1::2]), strict=True))
 

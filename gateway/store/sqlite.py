@@ -142,6 +142,22 @@ class SqliteLedger:
         return await future
 
 
+@contextlib.contextmanager
+def look_into(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a ledger for looking only, also while a gateway has it open, and leave no trace.
+
+    Raises:
+        LedgerError: there is no ledger, or none that this release knows.
+    """
+    if not path.exists():
+        raise LedgerError(f"there is no ledger {path}")
+    # Where no log is, nobody has the ledger open: SQLite would make one, and leave it behind.
+    mode = "ro" if path.with_name(f"{path.name}-wal").exists() else "ro&immutable=1"
+    with _translated(), contextlib.closing(_open_file(path, mode)) as connection:
+        _check_schema(connection, _schema(connection))
+        yield connection
+
+
 def read_summaries(path: Path) -> Iterator[Summary]:
     """List what a ledger holds, also while a gateway has it open.
 
@@ -150,10 +166,7 @@ def read_summaries(path: Path) -> Iterator[Summary]:
     Raises:
         LedgerError: there is no ledger, or none that this release knows.
     """
-    if not path.exists():
-        raise LedgerError(f"there is no ledger {path}")
-    with _translated(), contextlib.closing(_open_file(path, "ro")) as connection:
-        _check_schema(connection, _schema(connection))
+    with look_into(path) as connection:
         after: MessageKey | None = None
         while page := SqliteReading(connection).summaries(after, _PAGE):
             yield from (summary for _, summary in page)
@@ -168,6 +181,9 @@ def _connect(path: Path) -> sqlite3.Connection:
             _check_schema(connection, _schema(connection))
             for pragma, wanted in _WRITE_PRAGMAS.items():
                 _set_pragma(connection, pragma, wanted)
+            # The temporary file of a large rebuild: on no other file system than the ledger itself.
+            directory = str(path.parent.absolute())
+            _set_pragma(connection, "temp_store_directory", directory)
             _migrate(connection)
         except BaseException:
             connection.close()
@@ -206,7 +222,8 @@ def _check_schema(connection: sqlite3.Connection, found: int) -> None:
 
 
 def _set_pragma(connection: sqlite3.Connection, pragma: str, wanted: str | int) -> None:
-    connection.execute(f"PRAGMA {pragma} = {wanted}").fetchall()
+    value = wanted if isinstance(wanted, int) else "'{}'".format(wanted.replace("'", "''"))
+    connection.execute(f"PRAGMA {pragma} = {value}").fetchall()
     (got,) = connection.execute(f"PRAGMA {pragma}").fetchone()
     if got != wanted:
         raise LedgerError(

@@ -16,7 +16,8 @@ from gateway.fault_points import reached
 _REST, _SHORT = 20, 0.02
 """A rebuild of one second is followed by so many without one; a short one by none."""
 _IN_MEMORY = 32 * 1024 * 1024
-"""Bytes of file up to which the rebuild happens in memory; a larger one takes a temporary file."""
+"""Bytes of file up to which the rebuild happens in memory; a larger one takes a temporary file,
+without a name, in the ledger's own directory (`PRAGMA temp_store_directory`)."""
 
 
 class Eraser:

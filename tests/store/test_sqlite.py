@@ -89,6 +89,16 @@ async def test_the_settings_that_durability_and_erasure_need_are_in_force(path: 
     await ledger.close()
 
 
+async def test_a_large_rebuilds_temporary_file_lies_beside_the_ledger(tmp_path: Path) -> None:
+    directory = tmp_path / "it's here"
+    directory.mkdir()
+    ledger = SqliteLedger.open(directory / "ledger.sqlite")
+    used = ledger._connection.execute
+    (found,) = await ledger._in_thread(lambda: used("PRAGMA temp_store_directory").fetchone())
+    assert found == str(directory)
+    await ledger.close()
+
+
 def test_every_query_that_runs_often_uses_an_index() -> None:
     connection = sqlite3.connect(":memory:")
     for script in migrations():

@@ -1,0 +1,50 @@
+"""Are there rows that should be gone by the ledger's own rules?"""
+
+import sqlite3
+from collections.abc import Iterator
+
+from gateway import clock
+from gateway.audit import Finding
+from gateway.logs import short_id
+from gateway.situation import Limits
+from gateway.store.queries import queries
+
+SLACK = 120
+"""Seconds that a running gateway may take until it acts on what time has brought."""
+_SERVE = "let the gateway serve until it has swept, within a minute"
+_REPORT = "please report this: no row should ever be left so"
+_RULES = (
+    ("bodies_not_owed", "a body that no reader is owed", _REPORT),
+    ("wraps_not_owed", "a wrapped key that no reader is owed", _REPORT),
+    ("evidence_of_nothing", "evidence of no message", _REPORT),
+    ("past_their_expiry", "a message that has expired", _SERVE),
+    ("past_their_grace", "an outcome past its expiry and the grace after it", _SERVE),
+    ("seen_and_cleared", "an outcome that its sender has seen", _REPORT),
+    ("tombstones_past_their_expiry", "a tombstone that has expired", _SERVE),
+)
+
+
+def present(high_water: int, wall: int) -> int:
+    """Return what the gateway would take the time to be (PROTOCOL 13.7)."""
+    return max(high_water, wall) if wall <= high_water + clock.MAX_LEAP else high_water
+
+
+def overdue_rows(connection: sqlite3.Connection, now: int) -> Iterator[Finding]:
+    """Yield the rows that should be gone. ``now`` is the gateway's time, see `present`."""
+    times = {"expired": now - SLACK, "given_up": now - SLACK - Limits().outcome_grace}
+    asked = queries("audit")
+    for name, what, todo in _RULES:
+        for sender, message_id, reader, size in connection.execute(asked[name], times).fetchall():
+            ids = [sender, short_id(message_id) if message_id else "", reader]
+            yield Finding(
+                what=what,
+                where="/".join(filter(None, ids)) or "the ledger",
+                size=size,
+                todo=todo,
+                mark=hash((name, message_id)),
+            )
+
+
+def count_held(connection: sqlite3.Connection) -> int:
+    """Return how many messages are held."""
+    return int(connection.execute(queries("audit")["held"]).fetchone()[0])
