@@ -12,13 +12,14 @@ LOCK = .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 -
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check fix bench clean lock run dev oracles mosquitto faketime
+.PHONY: help demo test check fix bench clean lock run dev oracles mosquitto faketime strace faults
 
 help:
 	@echo "make demo    a sealed message's whole way on this machine, step by step"
 	@echo "make test    every check and the whole suite"
 	@echo "make check   style, types and the direction of imports"
 	@echo "make fix     mend the style"
+	@echo "make faults  break everything at random, and see that nothing is lost or left"
 	@echo "make bench   the benchmarks"
 	@echo "make lock    resolve requirements/*.txt again (LOCK_ARGS=--upgrade for newer versions)"
 	@echo "make clean   remove what the others made"
@@ -26,7 +27,7 @@ help:
 demo: run
 	@$(BIN)/sealgate demo
 
-test: check mosquitto faketime oracles
+test: check mosquitto faketime strace oracles
 	@echo "Running the wire's tests beside the oracles, on cbor2 5.9 ..."
 	@.venv-oracles/bin/python -m pytest -q -p no:cacheprovider $(PYTEST_ARGS) $(ORACLE_TESTS)
 	@echo "Running the whole suite ..."
@@ -42,6 +43,9 @@ check: dev
 fix: dev
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+faults: dev mosquitto faketime strace
+	@$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
 bench: dev mosquitto
 	@sh requirements/venv.sh .venv bench
@@ -68,6 +72,10 @@ mosquitto:
 # Lets a test set the clock of one process.
 faketime:
 	@ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || sh requirements/system.sh libfaketime "clocks that jump"
+
+# Lets a test make one process's disk fail.
+strace:
+	@command -v strace >/dev/null || sh requirements/system.sh strace "disks that fail"
 
 lock:
 	@sh requirements/venv.sh .venv-lock lock

@@ -141,6 +141,7 @@ class Gateway:
                 await self._serve(parts, connection, str(address))
             except* LinkLostError as group:
                 self._log.warning("connection_lost", reason=str(_leaves(group)[0]))
+            _raise_if_cancelled()
 
     async def _await_free_prefix(self, parts: Parts, address: BrokerAddress) -> None:
         # With a client id and session of its own: what waits for us in the lasting session must
@@ -196,6 +197,14 @@ class Gateway:
     def _note_reconciled(self, url: str) -> None:
         on_ready, self._on_ready = self._on_ready, lambda _url: None
         on_ready(url)
+
+
+def _raise_if_cancelled() -> None:
+    """Raise what a task group left out: before Python 3.13 it raises either its tasks' errors or
+    that it was cancelled, and a broker may well go away in the moment in which we are to stop."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _limits(settings: Settings) -> Limits:

@@ -110,6 +110,22 @@ async def test_a_broker_that_is_absent_at_start_is_waited_for(
             await task
 
 
+async def test_a_gateway_that_is_stopped_just_when_it_loses_its_broker_stops(
+    tmp_path: Path, mosquitto: str
+) -> None:
+    broker = Mosquitto(tmp_path, program=mosquitto)
+    with broker:
+        bench = GatewayBench(tmp_path, broker)
+        for _ in range(3):
+            async with bench.running(), asyncio.timeout(PATIENCE):
+                thermo = await bench.device("thermo-1")
+                message = bench.fleet.seal("thermo-1", ["hub"])
+                await thermo.send(message)
+                await thermo.told(EventKind.HELD, message)
+                # In one turn of the event loop, so that both reach the gateway at once.
+                broker.restart()
+
+
 # ---------------------------------------------------------------------------- a lost ledger
 
 

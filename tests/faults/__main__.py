@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import os
 import random
-import subprocess
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from tests.faults import campaign, trouble
 from tests.faults.campaign import Plan
 from tests.faults.trouble import Trouble
 from tests.faults.world import make_fleet
+from tests.faults.wrong_clock import find_faketime
 
 _TROUBLES: Mapping[str, Mapping[str, Trouble]] = {
     "kills": trouble.KILLS,
@@ -50,7 +51,7 @@ def main() -> None:
             print("\n".join(report.lines()), flush=True)
             failed |= bool(report.violations)
             if report.violations and options.keep:
-                subprocess.run(["cp", "-r", here, options.keep], check=True)
+                shutil.copytree(here, Path(options.keep) / str(plan.seed))
     sys.exit(failed)
 
 
@@ -58,6 +59,10 @@ def _plan(options: argparse.Namespace, seed: int, broker: str, troubles: str, cy
     chosen = dict(_TROUBLES[troubles])
     if os.geteuid() != 0:
         chosen.pop("fill-disk", None)  # a small disk has to be mounted
+    if not find_faketime():
+        chosen.pop("jump-clock", None)
+    if not shutil.which("strace"):
+        chosen.pop("fail-disk", None)
     return Plan(
         seed=seed,
         cycles=cycles,

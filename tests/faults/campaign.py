@@ -86,6 +86,7 @@ async def run(plan: Plan, made: Path, directory: Path) -> Report:
             mosquitto,
             pause=plan.pause,
             on_small_disk="fill-disk" in plan.troubles,
+            own_clock="jump-clock" in plan.troubles,
         ) as here:
             return await _run(plan, here)
     finally:

@@ -18,14 +18,13 @@ from device_sdk.wire.login import make_token
 from device_sdk.wire.state import ONLINE, PAUSED
 from gateway.cli.demo.snooper import Packet
 from tests.brokers.mosquitto import Mosquitto
+from tests.faults.wrong_clock import YEAR, find_faketime
 from tests.faults.wrong_time import (
     PATIENCE,
-    YEAR,
     ClockHome,
     await_state,
     copies_of,
     envelope_of,
-    find_faketime,
     states,
     told,
     until,

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from tests.faults.proxy import Proxy
 from tests.faults.world import Program, World
+from tests.faults.wrong_clock import YEAR
 
 Trouble = Callable[[World, random.Random], Awaitable[None]]
 
@@ -173,6 +174,19 @@ async def failing(pid: int, calls: str) -> AsyncIterator[None]:
         await strace.wait()
 
 
+# ---------------------------------------------------------------------------- the clock
+
+
+async def jump_clock(world: World, chance: random.Random) -> None:
+    """Let the gateway's clock be a year off for seconds, and perhaps start it in that year."""
+    world.clock.set(chance.choice([YEAR, -YEAR]))
+    await asyncio.sleep(chance.uniform(0.5, 2))
+    if chance.random() < 0.3:
+        await world.gateway.end()
+        await world.serve()
+    world.clock.set(0)
+
+
 # ---------------------------------------------------------------------------- an old ledger
 
 
@@ -202,6 +216,7 @@ NETWORK: dict[str, Trouble] = {
 }
 HANGING: dict[str, Trouble] = {"stop-gateway": stop_gateway, "stop-broker": stop_broker}
 DISK: dict[str, Trouble] = {"fill-disk": fill_disk, "fail-disk": fail_disk}
+CLOCK: dict[str, Trouble] = {"jump-clock": jump_clock}
 LEDGER: dict[str, Trouble] = {"roll-back": roll_back}
 BROKERS_OWN = frozenset(
     {"kill-broker", "lose-broker", "kill-both", "stop-broker", "save-broker", "roll-back"}
@@ -213,6 +228,7 @@ EVERYTHING = {
     **NETWORK,
     **HANGING,
     **DISK,
+    **CLOCK,
     **LEDGER,
     "save-broker": save_broker,
 }

@@ -27,6 +27,7 @@ from tests.faults.disk import small_disk
 from tests.faults.history import ROLLBACK, SUFFIX, Pen, What
 from tests.faults.proxy import Proxy
 from tests.faults.watcher import Watcher, search
+from tests.faults.wrong_clock import WrongClock
 
 GATEWAY, ABSENT = "gw-1", "absent"
 SENDERS, READERS = ("sender-1", "sender-2"), ("reader-1", "reader-2", "reader-3")
@@ -161,6 +162,7 @@ class World:
         gateway: Sequence[str] = ("gateway.cli",),
         reader: Sequence[str] = ("tests.faults.reader",),
         absent: bool = False,
+        own_clock: bool = False,
     ) -> None:
         self.directory, self.mosquitto = directory, mosquitto
         self.data = directory / "data"
@@ -171,7 +173,8 @@ class World:
         self.to_devices, self.to_gateway = Proxy(self.port), Proxy(self.port)
         self._gateway, self._how_to_read = gateway, reader
         self._pause, self._absent = pause, absent
-        self.environment: dict[str, str] = {}
+        self.clock = WrongClock(directory / "clock")
+        self.environment = self.clock.environment if own_clock else {}
         self.backup = Backup(self.data, directory / "backup")
         self.tasks: list[asyncio.Task[None]] = []
 

@@ -1,8 +1,4 @@
-"""A home whose gateway, or one of whose devices, lives in another time than everybody else.
-
-libfaketime changes the wall clock of one process, also while it runs, and leaves its monotonic
-clock alone, as a clock that is set does. Under it `time.sleep` fails: nothing here may need it.
-"""
+"""A home whose gateway, or one of whose devices, lives in another time than everybody else."""
 
 import subprocess
 import sys
@@ -18,41 +14,12 @@ from device_sdk.wire.state import State
 from device_sdk.wire.topics import Kind, Topics
 from gateway.cli.demo.snooper import Packet, Snooper
 from gateway.store.sqlite import LEDGER_FILE, read_summaries
+from tests.faults.wrong_clock import WrongClock
 from tests.support.home import Home
 
-YEAR = 365 * 24 * 3600
 PATIENCE = 60.0
 TOPICS = Topics()
 _LOOK = 0.02
-
-
-def find_faketime() -> str:
-    """Return libfaketime's path; empty if it is not installed."""
-    return str(next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), ""))
-
-
-class WrongClock:
-    """The wall clock of whatever runs in its environment."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self.set(0)
-
-    def set(self, seconds: int) -> None:
-        """Let it be so many seconds ahead; behind, if negative."""
-        new = self._file.with_suffix(".new")
-        new.write_text(f"{seconds:+d}\n")
-        new.rename(self._file)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What a process needs to go by this clock."""
-        return {
-            "LD_PRELOAD": find_faketime(),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
 
 
 class ClockHome(Home):
