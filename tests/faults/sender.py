@@ -26,7 +26,8 @@ BRIEF, BRIEF_LIFETIME = 0.1, timedelta(seconds=2)
 WINDOW = 150
 """Messages that are not over: as many as a device collects that is cut off for a while."""
 _ALL = 1_000_000
-_LOOK = 0.05
+_LOOK = 0.2
+"""Seconds between two looks at the messages that are not over."""
 
 
 class Sender:
@@ -60,14 +61,18 @@ class Sender:
     def run(self, pause: float) -> None:
         """Send and look until the process ends."""
         self._recognise()
+        looked = 0.0
         while True:
             if not self.stopped.is_set() and len(self._open) < WINDOW:
                 self._send()
                 time.sleep(pause)
             else:
                 time.sleep(_LOOK)
+            if time.monotonic() < looked + _LOOK:
+                continue
             for message_id in list(self._open):
                 self._look(message_id)
+            looked = time.monotonic()
             if self.stopped.is_set() and not self._open:
                 self._finish()
 
