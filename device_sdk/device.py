@@ -203,8 +203,10 @@ class Device:
 
         Leaving its block without an exception sends the read ack. A message whose block raised
         comes first in the next `inbox`, also of a later process; so does one that was never used
-        as a context manager. What has been handled is never shown again. Keep the iterator for as
-        long as its message is in use: dropping it gives the message back to other iterations.
+        as a context manager. What has been handled is never shown again: a message whose block was
+        left has its read ack on disk. A process that is killed within the block, even at its very
+        end, is shown the message again. Keep the iterator for as long as its message is in use:
+        dropping it gives the message back to other iterations.
 
         Args:
             timeout: ends after so many seconds without a message; None never does.

@@ -5,7 +5,7 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from pathlib import Path
 
@@ -138,10 +138,9 @@ class Gateway:
             connection = await link.connect()
             self._log.info("connected", broker=str(address), mqtt5=connection.mqtt5)
             try:
-                await self._serve(parts, connection, str(address))
+                await _apart(self._serve(parts, connection, str(address)))
             except* LinkLostError as group:
                 self._log.warning("connection_lost", reason=str(_leaves(group)[0]))
-            _raise_if_cancelled()
 
     async def _await_free_prefix(self, parts: Parts, address: BrokerAddress) -> None:
         # With a client id and session of its own: what waits for us in the lasting session must
@@ -199,12 +198,20 @@ class Gateway:
         on_ready(url)
 
 
-def _raise_if_cancelled() -> None:
-    """Raise what a task group left out: before Python 3.13 it raises either its tasks' errors or
-    that it was cancelled, and a broker may well go away in the moment in which we are to stop."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+async def _apart(work: Coroutine[None, None, None]) -> None:
+    """Do some work in a task of its own, so that this one learns for certain if it is cancelled.
+
+    Before Python 3.13 a task group that fails in the moment in which it is cancelled says only that
+    it failed: a broker and its gateway that are stopped at once would leave the gateway running.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait([task])
+        raise
+    task.result()
 
 
 def _limits(settings: Settings) -> Limits:
