@@ -5,7 +5,6 @@ Every option has its place in docs/reliability.md.
 
 import argparse
 import asyncio
-import os
 import random
 import shutil
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from tests.faults import campaign, trouble
 from tests.faults.campaign import Plan
+from tests.faults.disk import can_mount, can_trace
 from tests.faults.trouble import Trouble
 from tests.faults.world import make_fleet
 from tests.faults.wrong_clock import find_faketime
@@ -57,11 +57,11 @@ def main() -> None:
 
 def _plan(options: argparse.Namespace, seed: int, broker: str, troubles: str, cycles: int) -> Plan:
     chosen = dict(_TROUBLES[troubles])
-    if os.geteuid() != 0:
-        chosen.pop("fill-disk", None)  # a small disk has to be mounted
+    if not can_mount():
+        chosen.pop("fill-disk", None)
     if not find_faketime():
         chosen.pop("jump-clock", None)
-    if not shutil.which("strace"):
+    if not can_trace():
         chosen.pop("fail-disk", None)
     return Plan(
         seed=seed,

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from tests.brokers.mosquitto import Mosquitto
 from tests.brokers.raw_client import RawClient
 from tests.faults import history
 from tests.faults.checker import check
-from tests.faults.disk import CAN_MOUNT
+from tests.faults.disk import can_mount, can_trace
 from tests.faults.history import What
 from tests.faults.trouble import failing, fill_disk
 from tests.faults.world import World, world
@@ -23,10 +22,6 @@ from tests.faults.world import World, world
 _PAUSE = 0.02
 FULL_SECONDS = float(os.environ.get("FAULTS_DISK_SECONDS", "4"))
 """How long the disk stays full; for a figure that counts: 30."""
-
-needs_strace = pytest.mark.skipif(
-    not shutil.which("strace"), reason="strace is not installed (make test installs it)"
-)
 
 
 async def states(port: int, wanted: str) -> None:
@@ -58,7 +53,7 @@ async def nothing_is_broken(here: World) -> None:
     assert not violations, "\n".join(map(str, violations))
 
 
-@pytest.mark.skipif(not CAN_MOUNT, reason="only root may mount a small disk")
+@pytest.mark.skipif(not can_mount(), reason="a small disk cannot be mounted here: only root may")
 @pytest.mark.timeout(240)
 async def test_a_full_disk_stops_everything_and_loses_nothing(
     made: Path, tmp_path: Path, mosquitto: str
@@ -80,7 +75,7 @@ async def test_a_full_disk_stops_everything_and_loses_nothing(
             await nothing_is_broken(here)
 
 
-@needs_strace
+@pytest.mark.skipif(not can_trace(), reason="strace (make strace) is missing, or not allowed here")
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("calls", ["fdatasync,fsync:error=EIO", "pwrite64:error=ENOSPC"])
 async def test_a_disk_that_fails_stops_everything_and_loses_nothing(
