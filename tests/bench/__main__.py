@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import jetstream, lifecycles, relay, sealing
+from tests.bench import backlog, jetstream, lifecycles, relay, sealing
 from tests.brokers.mosquitto import Mosquitto
 
 _GOALS = {
@@ -20,6 +20,7 @@ _GOALS = {
     "open one copy of 1": "0.95",
 }
 _COUNT, _WINDOW, _ROUNDS = 4000, 64, 3
+_BACKLOG = 100_000
 _NODELAY = "set_tcp_nodelay true"
 
 
@@ -31,6 +32,8 @@ def main() -> None:
     )
     console.print(_sealing_table())
     console.print(_lifecycle_table())
+    for table in backlog.tables(_BACKLOG):
+        console.print(table)
 
 
 def _sealing_table() -> Table:
