@@ -114,7 +114,8 @@ class OutboxFullError(NotSealedError):
     def __init__(self, limit: str, *, most: int, used: int, needed: int) -> None:
         super().__init__(
             f"the outbox is full: {_FULL[limit].format(used=used, most=most, needed=needed)}. "
-            "Let this device reach its gateway, or send less; OutboxLimits can allow more"
+            "Let this device reach its gateway, or send less; in Python, "
+            "Device.open(outbox_limits=...) allows more"
         )
         self.limit, self.most, self.used, self.needed = limit, most, used, needed
 

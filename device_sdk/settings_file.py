@@ -12,11 +12,9 @@ from device_sdk.errors import SettingsError
 from device_sdk.key_file import check_private, write_private_file
 from device_sdk.trust import Pin
 from device_sdk.wire.errors import KeyFormatError
-from device_sdk.wire.topics import DEFAULT_PREFIX
+from device_sdk.wire.topics import DEFAULT_PREFIX, PREFIX_RULE, is_prefix
 
 _ROOT, _SETTINGS = "root.pub", "settings"
-_MOST_PREFIX = 512
-"""Bytes: every topic below it must be a topic still."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,12 +90,8 @@ def write_settings(directory: Path, settings: Settings) -> None:
 
 def check_prefix(prefix: str) -> None:
     """Raise SettingsError if no topic can begin like that, or the gateway does not allow it."""
-    levels = prefix.split("/")
-    is_too_long = len(prefix.encode(errors="replace")) > _MOST_PREFIX or len(levels) > 8
-    if is_too_long or "" in levels or set("+#\0") & set(prefix) or prefix.startswith("$"):
-        raise SettingsError(
-            f"topic prefix: expected 1 to 8 levels, none empty, without + # $, got {prefix[:80]!r}"
-        )
+    if not is_prefix(prefix):
+        raise SettingsError(f"topic prefix: expected {PREFIX_RULE}, got {prefix[:80]!r}")
 
 
 def read_password(path: Path) -> str:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Literal
 
 from device_sdk.wire.names import is_name
-from device_sdk.wire.topics import DEFAULT_PREFIX
+from device_sdk.wire.topics import DEFAULT_PREFIX, PREFIX_RULE, is_prefix
 
 # Our deepest topic has five levels below the prefix. Deeper ones only make a broker's tree deep.
 _MOST_LEVELS = 32
@@ -99,11 +99,8 @@ def may(client: Client, action: Action, topic: str, *, prefix: str = DEFAULT_PRE
 
 def check_prefix(prefix: str) -> str:
     """Return the prefix of our topics; ValueError if it cannot be one."""
-    levels = _levels(prefix, wildcards=False)
-    if levels is None or "" in levels or len(levels) > 8 or prefix.startswith("$"):
-        raise ValueError(
-            f"topic prefix: expected 1 to 8 levels, none empty, without + # $, got {prefix!r}"
-        )
+    if not is_prefix(prefix):
+        raise ValueError(f"topic prefix: expected {PREFIX_RULE}, got {prefix[:80]!r}")
     return prefix
 
 

@@ -14,13 +14,14 @@ from gateway.login import OPERATOR_FILE
 from gateway.settings import SETTINGS_FILE
 from gateway.store.lock import LOCK_FILE
 from gateway.store.sqlite_image import read_image
+from gateway.store.sqlite_pages import MAGIC
 from gateway.store.sqlite_walk import Stray, Walk
 
 _OURS = (IDENTITY_FILE, JOIN_REQUEST_FILE, OPERATOR_FILE, ROOT_FILE, SETTINGS_FILE, LOCK_FILE)
 _SERVE = "let the gateway serve a moment: it erases when it starts"
 _STILL_READ = f"{_SERVE}; if it does, end what keeps the ledger open for reading"
 _KINDS = (
-    (b"SQLite format 3\0", "a copied database"),
+    (MAGIC, "a copied database"),
     (b"\x37\x7f\x06\x82", "a copied log"),
     (b"\x37\x7f\x06\x83", "a copied log"),
     (b"\xd8\x60", "a sealed message"),
@@ -73,7 +74,7 @@ def strays(ledger: Path, connection: sqlite3.Connection) -> Iterator[Finding]:
 
     Raises LedgerDamagedError, OSError.
     """
-    for stray in Walk(read_image(ledger, lambda: _snapshot(connection))).strays():
+    for stray in Walk(read_image(ledger, _snapshot(connection))).strays():
         yield _finding(stray, ledger.name)
 
 

@@ -12,7 +12,7 @@ from gateway.store.queries import queries
 SLACK = 120
 """Seconds that a running gateway may take until it acts on what time has brought."""
 _SERVE = "let the gateway serve until it has swept, within a minute"
-_REPORT = "please report this: no row should ever be left so"
+_REPORT = "a defect: report this line (SECURITY.md says how), and do not edit the ledger"
 _RULES = (
     ("bodies_not_owed", "a body that no reader is owed", _REPORT),
     ("wraps_not_owed", "a wrapped key that no reader is owed", _REPORT),
@@ -25,8 +25,12 @@ _RULES = (
 
 
 def present(high_water: int, wall: int) -> int:
-    """Return what the gateway would take the time to be (PROTOCOL 13.7)."""
-    return max(high_water, wall) if wall <= high_water + clock.MAX_LEAP else high_water
+    """Return what the gateway would take the time to be if it started now (PROTOCOL 13.7).
+
+    All in Unix seconds.
+    """
+    mark = clock.Clock(now=high_water, monotonic=0.0)
+    return clock.tick(mark, wall=wall, monotonic=0.0).now
 
 
 def overdue_rows(connection: sqlite3.Connection, now: int) -> Iterator[Finding]:

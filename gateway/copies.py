@@ -57,10 +57,10 @@ def standing(tx: Transaction, refs: Iterable[CopyRef], now: int) -> None:
         _follow(tx, ref, CopyEvent.PUBLISHED, now)
 
 
-def missed(tx: Transaction, refs: Iterable[CopyRef], now: int) -> None:
-    """Record that copies do not stand at the broker: those still owed become due at once."""
+def missed(tx: Transaction, refs: Iterable[CopyRef], now: int, *, after: int = 0) -> None:
+    """Record that copies do not, or will not, stand: if still owed, due in so many seconds."""
     for ref in refs:
-        _follow(tx, ref, CopyEvent.MISSED, now - RETRY)
+        _follow(tx, ref, CopyEvent.MISSED, now + after - RETRY)
 
 
 def _follow(tx: Transaction, ref: CopyRef, event: CopyEvent, now: int) -> None:
@@ -73,19 +73,6 @@ def _follow(tx: Transaction, ref: CopyRef, event: CopyEvent, now: int) -> None:
         tx.set_copy(ref, copy, act_at=now + wait, offers=slot.offers + 1)
     else:
         tx.set_copy(ref, copy, act_at=now + RETRY, offers=slot.offers)
-
-
-def lifted(tx: Transaction, refs: Iterable[CopyRef], now: int) -> None:
-    """Record that copies are about to be cleared for a while: they are due in RETRY seconds."""
-    for ref in refs:
-        _follow(tx, ref, CopyEvent.MISSED, now)
-
-
-def believed_standing(
-    tx: Reading, reader: str, after: int, limit: int
-) -> list[tuple[int, CopyRef]]:
-    """Walk through a reader's copies that the broker confirmed: start with 0, then the last row."""
-    return tx.standing_copies(reader, after, limit)
 
 
 def make_all_due(tx: Transaction, now: int) -> None:

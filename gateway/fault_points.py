@@ -19,8 +19,10 @@ ARRIVING = ("send", "read", "seen", "announce", "adoption")
 PUBLISHING = ("copy", "clear")
 """What stands at the broker, or no longer."""
 
+ARRIVAL_STEPS = ("written", "committed", "pubacked")
+
 POINTS = (
-    *(f"{work}-{how_far}" for work in ARRIVING for how_far in ("written", "committed", "pubacked")),
+    *(f"{work}-{step}" for work in ARRIVING for step in ARRIVAL_STEPS),
     *(
         f"{work}-{how_far}"
         for work in PUBLISHING
@@ -49,8 +51,10 @@ def _nothing(point: str) -> None:
 
 def _die_at(wanted: str) -> Callable[[str], None]:
     name, _, count = wanted.partition(":")
-    if name not in POINTS:
-        raise ValueError(f"{SWITCH}: expected one of {', '.join(POINTS)}, got {name}")
+    if name not in POINTS or not (count or "1").isdigit():
+        raise ValueError(
+            f"{SWITCH}: expected POINT or POINT:COUNT, got {wanted}; points: {', '.join(POINTS)}"
+        )
     left = int(count or 1)
 
     def reached(point: str) -> None:

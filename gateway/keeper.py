@@ -24,8 +24,8 @@ T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 """Seconds between two tries at a disk that is full or fails."""
 _CLOCK_HINT = (
-    "the clock is more than a week ahead: nothing is taken in or expires; set it, or, if it is "
-    "right, start once with --confirm-clock"
+    "the clock has leapt further ahead than is believed, seven days in all: nothing is taken in or "
+    "expires; set it, or, if it is right, start once with --confirm-clock"
 )
 
 

@@ -42,7 +42,7 @@ class Lift:
 
     async def uncover(self, topic_filter: str, first: Replay) -> Replay:
         """Return everything that stands under a filter, of which a replay brought a part."""
-        whole, replay = Replay(met=set(first.met), left=set(first.left), cut=first.cut), first
+        whole, replay = Replay(met=set(first.met), cut=first.cut), first
         lifted: set[str] = set()
         try:
             while replay.cut and (front := replay.met - replay.left - lifted):
@@ -75,7 +75,7 @@ class Lift:
                 yield copies.ref_of(parsed)
 
     def _note_lifted(self, refs: list[CopyRef], tx: Transaction) -> None:
-        copies.lifted(tx, refs, self._keeper.situation.now)
+        copies.missed(tx, refs, self._keeper.situation.now, after=copies.RETRY)
 
 
 def _pieces(topics: list[str]) -> Iterable[Sequence[str]]:

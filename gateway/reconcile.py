@@ -25,7 +25,7 @@ from gateway.link.port import Arrival, Connection
 from gateway.replay import Replay, Replays
 from gateway.shares import BURST, Shares
 from gateway.standing import copy_topic
-from gateway.store.port import Transaction
+from gateway.store.port import Reading, Transaction
 from gateway.store.records import CopyRef
 
 _WALK = 256
@@ -59,7 +59,6 @@ class Sweeper:
         deliverer: Deliverer,
         gateway: str,
     ) -> None:
-        self._connection = connection
         self._keeper = keeper
         self._topics = topics
         self._deliverer = deliverer
@@ -228,9 +227,7 @@ class Sweeper:
         """Return the copies that stand as far as the ledger knows. Others are under way already."""
         found: list[CopyRef] = []
         last = 0
-        while page := await self._keeper.read(
-            partial(copies.believed_standing, reader=reader, after=last, limit=_WALK)
-        ):
+        while page := await self._keeper.read(partial(_standing_copies, reader, last)):
             found += [ref for _, ref in page]
             last = page[-1][0]
         return found
@@ -263,3 +260,7 @@ class Sweeper:
 def _from(senders: Sequence[str], refs: Iterable[CopyRef]) -> list[CopyRef]:
     among = set(senders)
     return [ref for ref in refs if ref.key.sender in among]
+
+
+def _standing_copies(reader: str, after: int, tx: Reading) -> list[tuple[int, CopyRef]]:
+    return tx.standing_copies(reader, after, _WALK)

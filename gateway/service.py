@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
-from pathlib import Path
 
 import structlog
 
@@ -24,7 +23,8 @@ from gateway.link.paho import PahoLink
 from gateway.link.port import Connection, Credentials, LinkError, LinkLostError
 from gateway.login import Doorkeeper, operator_password, own_credentials
 from gateway.parts import Parts
-from gateway.settings import Settings, SettingsError
+from gateway.secret_files import read_password, read_secret
+from gateway.settings import Settings
 from gateway.situation import Limits
 from gateway.store.sqlite import LEDGER_FILE, SqliteLedger
 
@@ -86,7 +86,7 @@ class Gateway:
 
     async def _run(self) -> None:
         settings = self._settings
-        identity = load_identity(settings.data, _secret(settings.passphrase_file, "passphrase"))
+        identity = load_identity(settings.data, read_secret(settings.passphrase_file, "passphrase"))
         pin = pin_root(settings.data, settings.bundle)
         ledger = SqliteLedger.open(settings.data / LEDGER_FILE)
         keeper = Keeper(ledger, pin, identity, _limits(settings), wall=self._wall)
@@ -158,7 +158,7 @@ class Gateway:
     def _link(self, parts: Parts, address: BrokerAddress, *, watching: bool = False) -> PahoLink:
         settings = self._settings
         if address.user:
-            fixed = address.credentials(_password(settings.password_file))
+            fixed = address.credentials(read_password(settings.password_file))
 
             def credentials() -> Credentials | None:
                 return fixed
@@ -220,23 +220,6 @@ def _limits(settings: Settings) -> Limits:
         max_readers=settings.max_readers,
         max_lifetime=settings.max_lifetime,
     )
-
-
-def _secret(path: Path | None, what: str) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        return path.read_bytes().rstrip(b"\r\n")
-    except OSError as error:
-        raise SettingsError(f"cannot read the {what} in {path}: {error.strerror}") from error
-
-
-def _password(path: Path | None) -> str | None:
-    secret = _secret(path, "password")
-    try:
-        return None if secret is None else secret.decode()
-    except UnicodeDecodeError:
-        raise SettingsError(f"expected a password in UTF-8 in {path}, got other bytes") from None
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     """Between two looks at the bundle's files."""
 
     confirm_clock: bool = False
-    """Believe the machine's clock at this start, though it is more than a week ahead."""
+    """Believe the machine's clock at this start, however far it is ahead of the ledger."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"

@@ -59,7 +59,7 @@ class Header:
     reader_count: int
     cek_commitment: bytes
     sequence: int
-    """Counts up per sender and channel; a hint for noticing gaps."""
+    """The series in the upper 32 bits, the number in it in the lower 32 (PROTOCOL 5.1)."""
 
     def encode(self) -> bytes:
         """Return the protected header bytes."""

@@ -38,7 +38,7 @@ class Reason(StrEnum):
     """The gateway holds no valid roster: the owner must renew it."""
     QUOTA = "quota"
     PAUSED = "paused"
-    """The gateway's clock or disk needs its operator."""
+    """The gateway's clock needs its operator (PROTOCOL 13.7)."""
 
     @property
     def final(self) -> bool:

@@ -7,6 +7,23 @@ from device_sdk.wire.errors import TopicError
 from device_sdk.wire.names import is_hex_id, is_name
 
 DEFAULT_PREFIX = "sealgate/1"
+_MOST_LEVELS, _MOST_BYTES = 8, 512
+"""Of a prefix: every topic below it must be a topic still."""
+PREFIX_RULE = (
+    f"1 to {_MOST_LEVELS} levels in {_MOST_BYTES} bytes, none empty, no + or #, no $ first"
+)
+
+
+def is_prefix(prefix: str) -> bool:
+    """Tell whether all our topics can begin with this (PROTOCOL 9)."""
+    levels = prefix.split("/")
+    return (
+        len(levels) <= _MOST_LEVELS
+        and len(prefix.encode(errors="replace")) <= _MOST_BYTES
+        and "" not in levels
+        and not set("+#\0") & set(prefix)
+        and not prefix.startswith("$")
+    )
 
 
 class Kind(StrEnum):

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 
 from device_sdk.wire.topics import Topics
 from gateway import audit_broker, audit_files, audit_rows
@@ -13,9 +13,11 @@ from gateway.audit import Look
 from gateway.audit_broker import Retained
 from gateway.audit_files import AuditError
 from gateway.bundle import ROOT_FILE, read_root
+from gateway.link.address import BrokerAddress
 from gateway.link.paho import PahoLink
 from gateway.link.port import Credentials
 from gateway.login import OPERATOR, OPERATOR_FILE
+from gateway.secret_files import read_password
 from gateway.settings import Settings
 from gateway.situation import Situation
 from gateway.store.sqlite import LEDGER_FILE, look_into
@@ -28,22 +30,16 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 async def look_at(settings: Settings) -> Look:
     """Look once. Raises SealgateError: why that cannot be done."""
     files = len(audit_files.files_in(settings.data))
-    found = None if settings.address is None else await _retained(settings)
+    address = settings.address
+    found = None if address is None else await _retained(settings, address)
     # In a thread, as a large ledger takes seconds.
     look = await asyncio.to_thread(_look_at_data, settings, found)
-    return Look(
-        findings=look.findings,
-        messages=look.messages,
-        files=files,
-        topics=None if found is None else len(found),
-        notes=audit_broker.notes(found or {}),
-    )
+    topics = None if found is None else len(found)
+    return replace(look, files=files, topics=topics, notes=audit_broker.notes(found or {}))
 
 
-async def _retained(settings: Settings) -> dict[str, Retained]:
-    address, credentials = settings.address, _credentials(settings)
-    if address is None:
-        return {}
+async def _retained(settings: Settings, address: BrokerAddress) -> dict[str, Retained]:
+    credentials = _credentials(settings, address)
     link = PahoLink(
         address,
         client_id=f"audit-{secrets.token_hex(8)}",
@@ -65,23 +61,15 @@ async def _retained(settings: Settings) -> dict[str, Retained]:
         await connection.close()
 
 
-def _credentials(settings: Settings) -> Credentials | None:
-    address = settings.address
-    if address is not None and address.user:
-        return address.credentials(_password(settings.password_file))
+def _credentials(settings: Settings, address: BrokerAddress) -> Credentials | None:
+    if address.user:
+        return address.credentials(read_password(settings.password_file))
     # The operator of the gateway's own broker; its password goes to no other machine.
     own = (*_LOOPBACK, settings.listen_address[0])
     file = settings.data / OPERATOR_FILE
-    if address is None or address.host not in own or not file.exists():
+    if address.host not in own or not file.exists():
         return None
-    return Credentials(user=OPERATOR, password=_password(file) or "")
-
-
-def _password(path: Path | None) -> str | None:
-    try:
-        return None if path is None else path.read_text().rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise AuditError(f"expected a password in UTF-8 in {path}, got other bytes") from None
+    return Credentials(user=OPERATOR, password=read_password(file) or "")
 
 
 def _look_at_data(settings: Settings, found: Mapping[str, Retained] | None) -> Look:

@@ -48,7 +48,7 @@ def serve(
         bool,
         typer.Option(
             "--confirm-clock",
-            help="Believe this machine's clock, though it is more than a week ahead of the ledger.",
+            help="Believe this machine's clock, however far it is ahead of the ledger.",
         ),
     ] = False,
     log_level: Annotated[

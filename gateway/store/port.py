@@ -124,7 +124,10 @@ class Reading(Protocol):
         """Return how many read acks each reader owes, for those that owe any."""
 
     def standing_copies(self, reader: str, after: int, limit: int) -> list[tuple[int, CopyRef]]:
-        """Return a reader's owed copies that stand, each with a number to go on after; 0 first."""
+        """Return a reader's owed copies that stand as far as the broker has confirmed it.
+
+        Each has a number to go on ``after``; begin with 0.
+        """
 
     def owed_copies(self, after: CopyRef | None, limit: int) -> list[CopyRef]:
         """Return every copy that should stand at the broker, in order, from after ``after``."""

@@ -16,6 +16,7 @@ from gateway.store.sqlite_pages import (
 )
 
 _SMALLEST_CELL = 4
+_BEYOND = "the ledger is damaged: a row reaches beyond its page"
 _FIXED = {5: 6, 6: 8, 7: 8, 8: 0, 9: 0}
 """Sizes of the serial types that are not their own number or counted (2.1)."""
 
@@ -47,9 +48,9 @@ def cells(page: bytes, number: int, usable: int) -> list[Cell]:
         pointers = struct.unpack_from(f">{count}H", page, array)
         found = [_cell(page, kind, at, usable) for at in pointers]
     except (struct.error, IndexError):
-        found, pointers = [], (-1,)
-    if any(cell.end > usable for cell in found) or -1 in pointers:
-        raise LedgerDamagedError("the ledger is damaged: a row reaches beyond its page")
+        raise LedgerDamagedError(_BEYOND) from None
+    if any(cell.end > usable for cell in found):
+        raise LedgerDamagedError(_BEYOND)
     return found
 
 

@@ -2,15 +2,19 @@
 
 import contextlib
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from gateway.errors import LedgerDamagedError
-from gateway.store.sqlite_pages import FRAME_HEADER, LOG_HEADER
-
-_FILE_HEADER = 100
+from gateway.store.sqlite_pages import (
+    FILE_HEADER,
+    FRAME_HEADER,
+    LOG_HEADER,
+    MAGIC,
+    MOST_PAGES,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +33,7 @@ class Image:
     @classmethod
     def of(cls, file: bytes, log: bytes) -> Self:
         """Put file and log together, as SQLite does. Raises LedgerDamagedError."""
-        if len(file) < _FILE_HEADER or not file.startswith(b"SQLite format 3\0"):
+        if len(file) < FILE_HEADER or not file.startswith(MAGIC):
             raise LedgerDamagedError("the ledger's file is not a SQLite database")
         (size,) = struct.unpack_from(">H", file, 16)
         page_size = 65536 if size == 1 else size
@@ -41,6 +45,8 @@ class Image:
             if committed:
                 newest |= pending
                 pages, pending = committed, {}
+        if pages > MOST_PAGES:
+            raise LedgerDamagedError("the ledger is too large to be audited: over 128 GiB")
         return cls(
             file=file,
             log=log,
@@ -91,9 +97,7 @@ def _frames(log: bytes, page_size: int) -> Iterator[tuple[int, int, int]]:
         yield number, committed, begin + FRAME_HEADER
 
 
-def read_image(
-    path: Path, steady: Callable[[], contextlib.AbstractContextManager[object]]
-) -> Image:
+def read_image(path: Path, steady: contextlib.AbstractContextManager[object]) -> Image:
     """Read both files while ``steady`` holds, which keeps what is read here from being overwritten.
 
     Raises LedgerDamagedError, OSError.
@@ -101,7 +105,7 @@ def read_image(
     log = path.with_name(f"{path.name}-wal")
     # Opened before and closed after SQLite's own: closing any drops SQLite's locks on Linux.
     with path.open("rb") as file:
-        with steady():
+        with steady:
             data = file.read()
             logged = b""
             with contextlib.suppress(FileNotFoundError):

@@ -11,20 +11,21 @@ from collections.abc import Callable, Iterator
 
 from gateway.errors import LedgerDamagedError
 
+MAGIC, FILE_HEADER = b"SQLite format 3\0", 100
+"""How a file begins, and the bytes before the first b-tree page (1.3)."""
 MOST_PAGES = (1 << 25) - 1
 """In a larger file (128 GiB) a page's first byte would not tell what kind of page it is."""
 LOG_HEADER, FRAME_HEADER = 32, 24
 """Bytes before the first frame of a write-ahead log, and before the page in each frame (4.1)."""
 INTERIOR_INDEX, INTERIOR_TABLE, LEAF_INDEX, LEAF_TABLE = 2, 5, 10, 13
 _TREE = frozenset((INTERIOR_INDEX, INTERIOR_TABLE, LEAF_INDEX, LEAF_TABLE))
-_FILE_HEADER = 100
 _BLOCK_HEADER = 4
 _DAMAGED = "the ledger is damaged: a page of its file is not as SQLite writes it"
 
 
 def tree_begin(number: int) -> int:
     """Return where the b-tree header of a page begins: the file's own header stands in page 1."""
-    return _FILE_HEADER if number == 1 else 0
+    return FILE_HEADER if number == 1 else 0
 
 
 def is_tree(page: bytes, number: int, pages: int) -> bool:

@@ -61,7 +61,7 @@ class Walk:
         yield from self._free()
         for number in range(1, image.pages + 1):
             if not self._reached[number] and number != _LOCK_BYTE // image.page_size + 1:
-                yield from _stray(image.page(number), number, [(0, image.page_size)])
+                yield from _stray(image.page(number), number)
         for in_log, number, page in image.outdated():
             yield from self._outdated(in_log, number, page)
 
@@ -130,7 +130,7 @@ class Walk:
             self._known.add(hash(page[_LINK : _LINK + size].rstrip(b"\0")))
             end = _LINK + size
             if not self._only_numbers(page, end):
-                yield from _stray(page, number, [(end, self._image.page_size)])
+                yield from _stray(page, number, end)
             (number,) = struct.unpack_from(">I", page)
             left -= size
 
@@ -138,9 +138,9 @@ class Walk:
         for trunk, named in free_pages(self._image.page, self._image.pages):
             page, end = self._reach(trunk), 8 + _LINK * len(named)
             if not self._only_numbers(page, end):
-                yield from _stray(page, trunk, [(end, self._image.page_size)])
+                yield from _stray(page, trunk, end)
             for number in named:
-                yield from _stray(self._reach(number), number, [(0, self._image.page_size)])
+                yield from _stray(self._reach(number), number)
 
     def _only_numbers(self, page: bytes, begin: int) -> bool:
         begin += -begin % _LINK
@@ -172,19 +172,20 @@ class Walk:
 
 def _root(payload: bytes) -> list[int]:
     """Return the root page that a row of the schema names."""
-    columns = list(record(payload))[: _ROOT_COLUMN + 1]
-    _, begin, end = columns[_ROOT_COLUMN]
-    kind = columns[_ROOT_COLUMN][0]
+    try:
+        kind, begin, end = list(record(payload))[_ROOT_COLUMN]
+    except IndexError:
+        raise LedgerDamagedError("the ledger is damaged: its schema has a short row") from None
     number = 1 if kind == 9 else int.from_bytes(payload[begin:end], "big")
     return [number] if number else []
 
 
-def _stray(page: bytes, number: int, spans: list[tuple[int, int]]) -> Iterator[Stray]:
-    for begin, end in spans:
-        data = page[begin:end].rstrip(b"\0")
-        if data:
-            skipped = len(data) - len(data.lstrip(b"\0"))
-            yield _stray_at(number, begin + skipped, data[skipped:])
+def _stray(page: bytes, number: int, begin: int = 0) -> Iterator[Stray]:
+    """Yield what stands on a page from ``begin`` on, if anything does."""
+    data = page[begin:].rstrip(b"\0")
+    if data:
+        skipped = len(data) - len(data.lstrip(b"\0"))
+        yield _stray_at(number, begin + skipped, data[skipped:])
 
 
 def _stray_at(number: int, offset: int, data: bytes) -> Stray:

@@ -1,8 +1,8 @@
 """Somebody at the broker who says again what others said, and what nobody said.
 
-It has every right there that the broker can give, and an identity that the owner admitted: it
-replays envelopes and read acks, at once (as a broker may that delivers twice) and long after,
-damages them, moves them to other topics, and plants retained messages.
+It has every right there that the broker can give, and no key: it replays envelopes and read acks,
+at once (as a broker may that delivers twice) and long after, damages them, moves them to other
+topics, and plants retained messages.
 """
 
 import asyncio
@@ -50,7 +50,6 @@ class Intruder:
                 if key in own or not message.payload or self._chance.random() > _SHARE:
                     own.discard(key)
                     continue
-                self._remember(message)
                 topic, payload, retain = self._deed(message)
                 own.add(topic.encode() + payload)
                 self.deeds += 1
@@ -64,13 +63,13 @@ class Intruder:
     def _deed(self, message: Received) -> tuple[str, bytes, bool]:
         if "/inbox/" in message.topic:  # only a gateway's words stand there
             return message.topic, self._damaged(message.payload), False
+        self._remember(message)
         other = self._chance.choice(self._heard)
         return self._chance.choice(
             [
                 (message.topic, message.payload, False),  # delivered twice
-                (other.topic, other.payload, False)
-                if "/inbox/" not in other.topic
-                else (message.topic, message.payload, True),  # long after, or retained
+                (other.topic, other.payload, False),  # long after
+                (message.topic, message.payload, True),
                 (message.topic, self._damaged(message.payload), False),
                 (self._other_id(message.topic), message.payload, False),
                 (message.topic, secrets.token_bytes(300), False),

@@ -1,6 +1,6 @@
 """Programs with a defect on purpose: the checker must see each one (tests/faults/test_planted.py).
 
-``python -m tests.faults.planted BUG ...`` is a gateway, a sender or a reader that is right in
+``python -m tests.faults.planted BUG ...`` is a gateway or a reader that is right in
 everything else. The bugs are planted here and nowhere in the product.
 """
 

@@ -224,7 +224,7 @@ def _is_noted(sender: Device, home: ClockHome) -> bool:
 # ---------------------------------------------------------------- devices in another time
 
 READ_ALL = """
-    from device_sdk import BrokerUnavailableError, Device
+    from device_sdk import Device
     with Device.open("hub") as hub:
         for message in hub.inbox(timeout=3, until_empty=True):
             with message:

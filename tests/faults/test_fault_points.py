@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.fault_points import ARRIVING, POINTS
+from gateway.fault_points import ARRIVAL_STEPS, ARRIVING, POINTS
 from tests.brokers.mosquitto import Mosquitto
 from tests.faults import history
 from tests.faults.checker import check
@@ -19,17 +19,15 @@ from tests.faults.world import World, world
 _PAUSE = 0.05
 _DIES_WITHIN = 30.0
 
-NOT_EMBEDDED = frozenset(f"adoption-{how_far}" for how_far in ("written", "committed", "pubacked"))
-"""A broker that dies with the gateway has no copies that the ledger does not know."""
-AT_A_DEVICES_RETURN = frozenset(
-    f"announce-{how_far}" for how_far in ("written", "committed", "pubacked")
-)
+ADOPTION = frozenset(f"adoption-{step}" for step in ARRIVAL_STEPS)
+"""An older ledger is needed; a broker that dies with its gateway has no copies that it lacks."""
+AT_A_DEVICES_RETURN = frozenset(f"announce-{step}" for step in ARRIVAL_STEPS)
 """Devices announce their keys when they connect."""
 WHERE_COPIES_ARE_MISSING = frozenset({"missing-committed"})
 
 
 def test_every_point_of_what_arrives_has_its_three_names() -> None:
-    assert {f"{work}-committed" for work in ARRIVING} <= set(POINTS)
+    assert {f"{work}-{step}" for work in ARRIVING for step in ARRIVAL_STEPS} <= set(POINTS)
     assert len(set(POINTS)) == len(POINTS)
 
 
@@ -47,7 +45,7 @@ async def test_a_gateway_killed_at_any_point_loses_nothing_and_leaves_nothing(
 
 
 async def _walk(made: Path, tmp_path: Path, broker: Mosquitto | None) -> None:
-    points = [point for point in POINTS if broker is not None or point not in NOT_EMBEDDED]
+    points = [point for point in POINTS if broker is not None or point not in ADOPTION]
     async with world(made, tmp_path / "world", broker, pause=_PAUSE, absent=True) as here:
         await here.gateway.end()
         for point in points:
@@ -73,7 +71,7 @@ async def _make_older(here: World) -> None:
 
 async def _die_at(here: World, point: str) -> None:
     """Let the gateway die at a point, and prepare what leads there. It is dead before, too."""
-    if point in NOT_EMBEDDED:
+    if point in ADOPTION:
         await _make_older(here)
     if point in WHERE_COPIES_ARE_MISSING and here.mosquitto is not None:
         here.backup.forget()

@@ -28,7 +28,7 @@ class Watcher:
     async def run(self) -> None:
         """Watch."""
         while True:
-            with contextlib.suppress(OSError, AssertionError, asyncio.TimeoutError):
+            with contextlib.suppress(OSError, AssertionError, TimeoutError):
                 await self._watch()
             await asyncio.sleep(_AGAIN)
 

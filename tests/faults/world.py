@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from device_sdk import create_device, trust_root
 from gateway.enrolment import init_gateway
+from gateway.fault_points import SWITCH
 from gateway.login import OPERATOR, operator_password
 from gateway.owner.fleet import Fleet
 from gateway.store.sqlite import LEDGER_FILE, read_summaries
@@ -221,7 +222,7 @@ class World:
     async def serve(self, die_at: str = "", *, ready: bool = True) -> None:
         """Start the gateway, and wait until it is reconciled unless told otherwise."""
         brisk = {"SEALGATE_TICK": "0.3", "SEALGATE_SWEEP": "5", "SEALGATE_STATE_INTERVAL": "2"}
-        fatal = {"SEALGATE_DIE_AT": die_at} if die_at else {}
+        fatal = {SWITCH: die_at} if die_at else {}
         await self.gateway.start({**brisk, **self.environment, **fatal})
         if ready:
             await self.gateway.says("ready")
@@ -247,12 +248,12 @@ class World:
             async with asyncio.timeout(patience):
                 for sender in self.senders:
                     await sender.says("idle")
-        rows = await _nothing(lambda: asyncio.to_thread(self._rows), patience)
-        retained = await _nothing(self.watcher.standing, patience)
+        rows = await _until_nothing(lambda: asyncio.to_thread(self._rows), patience)
+        retained = await _until_nothing(self.watcher.standing, patience)
         for program in (*self.senders, *self.readers, self.absent):
             if program.runs:
                 await program.end(signal.SIGKILL)
-        residues = await _nothing(lambda: asyncio.to_thread(self.residues), patience)
+        residues = await _until_nothing(lambda: asyncio.to_thread(self.residues), patience)
         named = {f"{row.sender}'s {row.id_prefix}" for row in rows}  # which is said already
         residues = [one for one in residues if one.partition("id of ")[2] not in named]
         return Remains(retained=retained, residues=residues, rows=rows)
@@ -283,7 +284,7 @@ class World:
         await self.to_gateway.stop()
 
 
-async def _nothing(look: Callable[[], Awaitable[list[T]]], patience: float) -> list[T]:
+async def _until_nothing(look: Callable[[], Awaitable[list[T]]], patience: float) -> list[T]:
     """Look until nothing is found, or for long enough; return what is found last."""
     until = time.monotonic() + min(patience, GONE)
     while (found := await look()) and time.monotonic() < until:  # noqa: ASYNC110 - files tell nobody
