@@ -18,6 +18,8 @@ from tests.faults.world import World, world
 
 _PAUSE = 0.05
 _DIES_WITHIN = 30.0
+_FEW, _PATIENCE = 150, 120.0
+"""Copies that stand while readers still keep up, and seconds until they surely do."""
 
 ADOPTION = frozenset(f"adoption-{step}" for step in ARRIVAL_STEPS)
 """An older ledger is needed; a broker that dies with its gateway has no copies that it lacks."""
@@ -57,14 +59,20 @@ async def _walk(made: Path, tmp_path: Path, broker: Mosquitto | None) -> None:
 
 async def _make_older(here: World) -> None:
     """Give the gateway a ledger that does not know what was held since, and nobody has read."""
-    for reader in here.readers:
-        reader.send_signal(signal.SIGSTOP)
-    here.backup.forget()
-    here.backup.take()
     await here.serve()
-    copies = len(here.watcher.copies)
-    while len(here.watcher.copies) < copies + 5:  # noqa: ASYNC110 - the watcher tells nobody
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(_PATIENCE):
+        # Senders that wait for their readers would send nothing more.
+        while len(await here.watcher.standing()) > _FEW:  # noqa: ASYNC110 - as below
+            await asyncio.sleep(0.2)
+        for reader in here.readers:
+            reader.send_signal(signal.SIGSTOP)
+        await here.gateway.end()
+        here.backup.forget()
+        here.backup.take()
+        await here.serve()
+        copies = len(here.watcher.copies)
+        while len(here.watcher.copies) < copies + 5:  # noqa: ASYNC110 - the watcher tells nobody
+            await asyncio.sleep(0.05)
     await here.gateway.end()
     here.note_rollback(here.backup.restore())
 
