@@ -284,10 +284,10 @@ class Courier:
         trusted = parts.time.now
         parts.outbox.expire(trusted)
         parts.outbox.forget(trusted)
-        if parts.inbox.has_expired(trusted):
+        if parts.inbox.has_expired(parts.time.sure):
             # What is forgotten is refused from now on, also after a restart (PROTOCOL 13.7).
             parts.time.save()
-            parts.inbox.forget(trusted)
+            parts.inbox.forget(parts.time.sure)
         if moment.tick >= self._sweep_at:
             self._state.sweep()
             self._sweep_at = moment.tick + SWEEP_EVERY
@@ -295,7 +295,7 @@ class Courier:
             return  # nobody has said yet what time it is: no key is made or erased by a guess
         roster = parts.rosters.roster
         known = parts.reader_keys.highest_serial(parts.keystore.name, roster) if roster else 0
-        parts.own_keys.tend(trusted, known, self._key_made)
+        parts.own_keys.tend(trusted, known, self._key_made, sure=parts.time.sure)
 
     def _key_made(self) -> None:
         with self.changed:

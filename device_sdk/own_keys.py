@@ -28,24 +28,25 @@ class OwnKeys:
             if own.statement.not_after > now
         ]
 
-    def tend(self, trusted: int, known_serial: int, made: Callable[[], None]) -> None:
+    def tend(self, now: int, known_serial: int, made: Callable[[], None], *, sure: int) -> None:
         """Erase keys that no valid message needs; begin to make a new one if it is time.
 
-        ``trusted`` is the trusted time in Unix seconds. ``known_serial`` is the highest serial that
-        stands under this device's ``keys`` topic: one above our own shows that the key store was
-        restored from a backup, and that nobody would believe its statements. ``made`` is called
-        from another thread once a new key is there: making one takes seconds on a small machine.
+        ``now`` and ``sure`` are `device_sdk.trusted_time.TrustedTime`'s, in Unix seconds: a key is
+        made by the one, and erased by the other. ``known_serial`` is the highest serial that stands
+        under this device's ``keys`` topic: one above our own shows that the key store was restored
+        from a backup, and that nobody would believe its statements. ``made`` is called from another
+        thread once a new key is there: making one takes seconds on a small machine.
         """
         if self._maker is not None and self._maker.is_alive():
             return
-        erased = self._keystore.erase_expired(now=trusted)
+        erased = self._keystore.erase_expired(now=sure)
         if erased:
             logger.info("erased %d reader keys whose time was over", erased)
         behind = known_serial > self._keystore.reader_keys[-1].statement.serial
-        if behind or self._keystore.renewal_due(now=trusted):
+        if behind or self._keystore.renewal_due(now=now):
             self._maker = threading.Thread(
                 target=self._make,
-                args=(trusted, known_serial, made),
+                args=(now, known_serial, made),
                 name="sealgate-reader-key",
                 daemon=True,
             )

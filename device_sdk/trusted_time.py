@@ -1,10 +1,10 @@
 """The latest time that this device believes in, as a clock that jumps must not lose mail.
 
-What is destructive (closing a message as expired, forgetting what was handled, erasing a reader
-key) goes by this time, not by the wall clock. It begins once a gateway's signed time agrees with
-the wall clock, and follows it from there: never back on the wall clock's word alone, and never
-more than seven days beyond what has passed by the monotonic clock since a gateway agreed last
-(PROTOCOL 13.7, 14).
+What is destructive goes by this time, not by the wall clock. It begins once a gateway's signed time
+agrees with the wall clock, and follows it from there: never back on the wall clock's word alone,
+and never more than seven days beyond what has passed by the monotonic clock since a gateway agreed
+last (PROTOCOL 13.7, 14). What could not be mended if the clock had leapt, forgetting what was
+handled and erasing a reader key, goes by `TrustedTime.sure`.
 """
 
 from device_sdk.state_file import StateFile
@@ -27,11 +27,21 @@ class TrustedTime:
         self._agreed = int.from_bytes(stored[8:])
         """The wall time when a gateway agreed last; 0 before the first."""
         self._agreed_tick: float | None = None
+        self._sure = self._agreed
 
     @property
     def now(self) -> int:
         """Unix seconds; 0 until a gateway has agreed for the first time."""
         return self._now
+
+    @property
+    def sure(self) -> int:
+        """Unix seconds that have passed for certain: `now` without what the clock has leapt.
+
+        A gateway agreed, and so much has passed since by the monotonic clock. `now` never goes back
+        behind it, so that what is forgotten by this time is refused ever after.
+        """
+        return min(self._sure, self._now)
 
     def advance(self, wall: int, tick: float, gateway: int | None) -> None:
         """Follow the wall clock.
@@ -43,6 +53,7 @@ class TrustedTime:
             self._agreed_tick = tick
         if gateway is not None:
             self._compare(wall, tick, gateway)
+        self._sure = max(self._sure, int(self._agreed + tick - self._agreed_tick))
         if self._now < wall <= self._agreed + (tick - self._agreed_tick) + _LEAP:
             self._now = wall
         if self._now >= self._saved + _SAVED_EVERY:
@@ -51,7 +62,7 @@ class TrustedTime:
     def _compare(self, wall: int, tick: float, gateway: int) -> None:
         if wall < self._now and gateway + _AGREEMENT < self._now:
             # The clock was ahead when nobody could say so: two witnesses against the mark.
-            self._now = max(self._agreed, gateway, wall)
+            self._now = max(self._sure, self._agreed, gateway, wall)
         if self._agreed < wall <= gateway + _AGREEMENT:
             self._agreed, self._agreed_tick = wall, tick
 

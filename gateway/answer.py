@@ -1,6 +1,6 @@
 """Answer what devices ask, and take note of what they have seen (PROTOCOL 10.1, 10.2)."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
@@ -96,12 +96,20 @@ def pieces(query: Query, size: int = 32) -> list[Query]:
     return [first, *(replace(query, sent=part, wanted=()) for part in parts[1:])]
 
 
-def answer(tx: Reading, query: Query, situation: Situation) -> Answer:
-    """Answer a verified query. Nothing is stored; the copies it wants are only published again."""
+def answer(
+    tx: Reading,
+    query: Query,
+    situation: Situation,
+    undecided: Container[MessageKey] = frozenset(),
+) -> Answer:
+    """Answer a verified query. Nothing is stored; the copies it wants are only published again.
+
+    Of ``undecided`` messages copies stand at the broker that nobody can judge yet (PROTOCOL 13.6).
+    """
     told: list[Event] = []
     asked = {MessageKey(query.device, sent.message_id): sent for sent in query.sent}
     for key, sent in asked.items():
-        told += _about(tx, key, sent, situation)
+        told += _about(tx, key, sent, situation, undecided)
     for key in tx.finished_from(query.device, _UNASKED):
         # A sender that took note of it once, before the ledger was restored, does not ask.
         if key not in asked and (message := tx.message(key)) is not None:
@@ -122,7 +130,13 @@ def answer(tx: Reading, query: Query, situation: Situation) -> Answer:
     )
 
 
-def _about(tx: Reading, key: MessageKey, sent: Sent, situation: Situation) -> list[Event]:
+def _about(
+    tx: Reading,
+    key: MessageKey,
+    sent: Sent,
+    situation: Situation,
+    undecided: Container[MessageKey],
+) -> list[Event]:
     message = tx.message(key)
     if message is not None and message.digest == sent.digest:
         return _outcome(tx, message, situation)
@@ -131,6 +145,8 @@ def _about(tx: Reading, key: MessageKey, sent: Sent, situation: Situation) -> li
         return [events.finished(key, sent.digest)]
     if message is not None or tombstone is not None:
         return [events.refused(key, sent.digest, Reason.ID_REUSED)]
+    if key in undecided:
+        return [events.undecided(key, sent.digest)]
     # Before the first reconcile the copies at the broker may still prove it wrong.
     return [events.unknown(key)] if situation.reconciled else []
 

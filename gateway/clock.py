@@ -94,7 +94,11 @@ def _store(tx: Transaction, clock: Clock) -> Clock:
 
 
 def confirm(tx: Transaction, *, wall: int, monotonic: float) -> Clock:
-    """Believe the wall clock, because the operator says so. The mark still never goes back."""
-    mark = max(tx.high_water(), wall)
+    """Believe the wall clock, because the operator says so.
+
+    The mark goes back only in a ledger that holds neither message nor tombstone, whose clock was
+    ahead when it began: nothing there has ended by it.
+    """
+    mark = wall if tx.is_empty() else max(tx.high_water(), wall)
     tx.set_high_water(mark)
     return Clock(now=mark, monotonic=monotonic)

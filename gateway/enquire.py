@@ -1,7 +1,7 @@
 """Answer devices' queries, one device after the other, a piece of the query at a time."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import partial
 
 from device_sdk.wire.query import Query
@@ -11,6 +11,7 @@ from gateway.effects import Effects
 from gateway.keeper import Keeper
 from gateway.link.port import Connection
 from gateway.store.port import Reading
+from gateway.store.records import MessageKey
 from gateway.tell import Teller
 
 
@@ -22,11 +23,16 @@ class Enquiries:
     """
 
     def __init__(
-        self, keeper: Keeper, teller: Teller, on_effects: Callable[[Effects], Errand]
+        self,
+        keeper: Keeper,
+        teller: Teller,
+        on_effects: Callable[[Effects], Errand],
+        undecided: Callable[[], Container[MessageKey]] = frozenset,
     ) -> None:
         self._keeper = keeper
         self._teller = teller
         self._on_effects = on_effects
+        self._undecided = undecided
         self._queries: dict[str, Query] = {}
         self._wake = asyncio.Event()
 
@@ -63,4 +69,4 @@ class Enquiries:
             )
 
     def _look_up(self, piece: Query, tx: Reading) -> answer.Answer:
-        return answer.answer(tx, piece, self._keeper.situation)
+        return answer.answer(tx, piece, self._keeper.situation, self._undecided())

@@ -22,6 +22,11 @@ def finished(key: MessageKey, digest: bytes) -> Event:
     return _event(EventKind.HELD, key, digest, FINISHED)
 
 
+def undecided(key: MessageKey, digest: bytes) -> Event:
+    """Copies of the message stand at the broker, but cannot be judged yet."""
+    return _event(EventKind.UNKNOWN, key, digest, PARTIAL)
+
+
 def unknown(key: MessageKey) -> Event:
     """The gateway never had the message, or lost it."""
     return _event(EventKind.UNKNOWN, key, b"")

@@ -27,6 +27,11 @@ _CLOCK_HINT = (
     "the clock has leapt further ahead than is believed, seven days in all: nothing is taken in or "
     "expires; set it, or, if it is right, start once with --confirm-clock"
 )
+_BEHIND_HINT = (
+    "the clock is more than a week behind what the ledger has seen: what expires before that time "
+    "is refused; set it, or, if the ledger began with a wrong clock and holds nothing, start once "
+    "with --confirm-clock"
+)
 
 
 class NoRosterError(GatewayError):
@@ -69,11 +74,14 @@ class Keeper:
         Raises TrustError, WireError, LedgerError.
         """
         begin = clock.confirm if confirm_clock else clock.start
+        wall = int(self._wall())
         self._clock = await self.ledger.run(
-            lambda tx: begin(tx, wall=int(self._wall()), monotonic=self._monotonic())
+            lambda tx: begin(tx, wall=wall, monotonic=self._monotonic())
         )
         if self._clock.paused:
             self._log.error("clock_leapt", hint=_CLOCK_HINT)
+        if wall < self._clock.now - clock.MAX_LEAP:
+            self._log.error("clock_behind", ledger=self._clock.now, hint=_BEHIND_HINT)
         roster = await self.ledger.read(lambda tx: admit.stored_roster(tx, self.pin))
         self._renew(roster=roster)
 

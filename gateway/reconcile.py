@@ -14,6 +14,7 @@ from functools import partial
 
 import structlog
 
+from device_sdk.wire.errors import TopicError
 from device_sdk.wire.topics import FROM_DEVICES, Kind, Topics
 from gateway import copies
 from gateway.decide import Decision
@@ -26,7 +27,7 @@ from gateway.replay import Replay, Replays
 from gateway.shares import BURST, Shares
 from gateway.standing import copy_topic
 from gateway.store.port import Reading, Transaction
-from gateway.store.records import CopyRef
+from gateway.store.records import CopyRef, MessageKey
 
 _WALK = 256
 """Copies that are looked up, or found missing, at once."""
@@ -46,6 +47,8 @@ class _Tally:
 
     retained: int = 0
     missing: int = 0
+    unseen: bool = False
+    """Somewhere more may stand than the broker delivered, though nothing is in front of it."""
 
 
 class Sweeper:
@@ -83,6 +86,16 @@ class Sweeper:
             self.left[arrival.topic] = min(known, decision.left)
         self._keeper.note_overtaken(decision.overtaken)
 
+    def undecided(self) -> frozenset[MessageKey]:
+        """Return the messages of which something stands that nobody can judge yet."""
+        found = set()
+        for topic in self.left:
+            with contextlib.suppress(TopicError):
+                parsed = self._topics.parse(topic)
+                if parsed.kind is Kind.INBOX:
+                    found.add(copies.ref_of(parsed).key)
+        return frozenset(found)
+
     # ------------------------------------------------------------------ sweeping
 
     def sweep_soon(self) -> None:
@@ -97,6 +110,16 @@ class Sweeper:
                     await self._wanted.wait()
             self._wanted.clear()
             await self.sweep()
+
+    async def sweep_first(self) -> None:
+        """Sweep until everything that stands there has come: only then *unknown* may be said.
+
+        The devices' own topics have been replayed a moment ago.
+        """
+        await self.sweep(just_subscribed=True)
+        while self._tally.unseen:
+            self._log.warning("replay_cut", hint="the broker drops what it should deliver")
+            await self.sweep(just_subscribed=True)
 
     async def sweep(self, *, just_subscribed: bool = False) -> None:
         """Look at everything retained once, and publish what is missing.
@@ -208,6 +231,7 @@ class Sweeper:
             return max(counts)
         if replay.cut:
             replay = await self._uncover(filters[0], replay)
+            self._tally.unseen |= self.replays.in_order and replay.cut
         await self._publish_missing(standing, replay)
         return len(replay.met)
 

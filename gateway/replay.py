@@ -26,6 +26,8 @@ PLENTY = 500
 our state last."""
 _MARKER_SECONDS = 2.0
 """A marker may be dropped by a broker whose queue to us is full: it is then sent again."""
+_LATE_SECONDS = 1.0
+"""Within which a broker that replays in an order of its own has replayed a single message."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -57,6 +59,7 @@ class Replays:
         self._replay = Replay()
         self._token = b""
         self._came_back = asyncio.Event()
+        self._state_came = asyncio.Event()
         self._in_order = False
         self._log = structlog.get_logger("gateway.replay")
 
@@ -70,6 +73,7 @@ class Replays:
     def note_state(self) -> None:
         """Our own state was replayed."""
         self._replay.ended = True
+        self._state_came.set()
 
     def note_retained(self, arrival: Arrival, decision: Decision) -> None:
         """A retained message was judged, and its decision is committed."""
@@ -87,13 +91,35 @@ class Replays:
         return self._in_order
 
     async def begin(self) -> None:
-        """Find out whether our state comes at all, when nothing else is asked for."""
-        self._in_order = (await self.ask([])).ended
+        """Find out whether our state comes before the marker, when nothing else is asked for.
+
+        If it comes later, this broker has another order. If it does not come at all, the broker
+        drops what it should deliver, because somebody floods us: then nothing is known yet.
+        """
+        while True:
+            replay = await self._bring([])
+            in_order = replay.ended
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LATE_SECONDS):
+                    await self._state_came.wait()
+            await self._connection.unsubscribe([self._state])
+            if self._state_came.is_set():
+                self._in_order = in_order
+                return
+            self._log.warning("own_state_missing", hint="the broker drops what it should deliver")
 
     async def ask(self, filters: Sequence[str], *, keep: Sequence[str] = ()) -> Replay:
         """Return what stands under some filters; those to ``keep`` stay subscribed, asked first."""
+        replay = await self._bring([*keep, *filters])
+        await self._connection.unsubscribe([*filters, self._state])
+        ended = replay.ended if self._in_order else len(replay.met) < PLENTY
+        replay.cut = not ended
+        return replay
+
+    async def _bring(self, filters: Sequence[str]) -> Replay:
         self._replay = replay = Replay()
-        await self._connection.subscribe([*keep, *filters, self._state, self._marker])
+        self._state_came.clear()
+        await self._connection.subscribe([*filters, self._state, self._marker])
         self._token = os.urandom(16)
         self._came_back.clear()
         while not self._came_back.is_set():
@@ -103,9 +129,6 @@ class Replays:
                     await self._came_back.wait()
         # Commits end in the order of asking, so the decisions about what came before are made now.
         await self._keeper.write(_nothing)
-        await self._connection.unsubscribe([*filters, self._state])
-        ended = replay.ended if self._in_order else len(replay.met) < PLENTY
-        replay.cut = not ended
         return replay
 
     async def _publish_marker(self) -> None:

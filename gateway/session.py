@@ -43,8 +43,8 @@ class Session:
         self._presence = presence
         self._carry_out = carry_out
         self._intake = Intake(connection, keeper, topics, marker, self)
-        self._enquiries = Enquiries(keeper, teller, carry_out)
         self.sweeper = Sweeper(connection, keeper, topics, deliverer, name)
+        self._enquiries = Enquiries(keeper, teller, carry_out, self.sweeper.undecided)
 
     async def run(
         self, *, state_interval: float, sweep: float, on_reconciled: Callable[[], None]
@@ -62,7 +62,7 @@ class Session:
             tasks.create_task(self._presence.run(self._connection, state_interval))
             self._deliverer.visit(self._presence.left_behind())
             await self._keeper.write(lambda tx: copies.make_all_due(tx, self._keeper.situation.now))
-            await self.sweeper.sweep(just_subscribed=True)
+            await self.sweeper.sweep_first()
             await self._end_reconcile()
             reached("reconciled")
             on_reconciled()

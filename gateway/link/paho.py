@@ -27,6 +27,8 @@ WINDOW = 256
 RECEIVE_MAXIMUM = 65_535
 """Arrivals without a PUBACK, as many as there can be. What comes too fast stays in the socket, but
 a broker drops what is over this and its queue limit together, such as the end of a replay."""
+LARGEST_PACKET = 1_200_000
+"""Bytes: the largest envelope and MQTT's own part. A broker that speaks MQTT 5 drops the rest."""
 _NEWEST = MQTTProtocolVersion.MQTTv5
 _CONNECT_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 30.0
@@ -151,6 +153,7 @@ class PahoLink:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_EXPIRY if self._lasting else 0
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
+        properties.MaximumPacketSize = LARGEST_PACKET
         return client.connect(
             host, port, keepalive=KEEP_ALIVE, clean_start=not self._lasting, properties=properties
         )

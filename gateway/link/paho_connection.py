@@ -10,10 +10,9 @@ import socket
 import ssl
 import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.fault_points import reached
@@ -69,6 +68,8 @@ class PahoConnection:
         self._check()
         _, mid = self._client.subscribe([(topic_filter, 1) for topic_filter in filters])
         codes = await self._answer(mid)
+        if len(codes) != len(filters):
+            self._give_up_on(f"{len(codes)} codes as the answer to {len(filters)} subscriptions")
         for topic_filter, code in zip(filters, codes, strict=True):
             if code >= _REFUSED:
                 raise BrokerRefusedError(f"the broker refuses the subscription to {topic_filter}")
@@ -91,10 +92,11 @@ class PahoConnection:
                 reached("copy-sent")
             elif retain and not payload:
                 reached("clear-sent")
-            (code,) = await self._answer(packet_id)
-        if code >= _REFUSED:
-            reason = ReasonCode(PacketTypes.PUBACK, identifier=code)
-            raise BrokerRefusedError(f"the broker refuses a publication: {reason}")
+            codes = await self._answer(packet_id)
+        if len(codes) != 1:
+            self._give_up_on(f"{len(codes)} codes as the answer to a publication")
+        if codes[0] >= _REFUSED:
+            raise BrokerRefusedError(f"the broker refuses a publication: reason 0x{codes[0]:02x}")
 
     async def batch(self, most: int = 256) -> list[Arrival]:
         while not self._arrivals:
@@ -264,6 +266,11 @@ class PahoConnection:
         self._settle(mid, [code.value for code in codes])
 
     # ------------------------------------------------------------------ waiting for answers
+
+    def _give_up_on(self, what: str) -> NoReturn:
+        self.abort(f"the broker sent {what}")
+        self._check()
+        raise AssertionError("an aborted connection is lost")
 
     def _check(self) -> None:
         if self._lost is not None:

@@ -82,6 +82,8 @@ class Image:
             if begin + FRAME_HEADER not in counting:
                 (number,) = struct.unpack_from(">I", self.log, begin)
                 yield True, number, self.log[begin + FRAME_HEADER : begin + step]
+        if torn := self.log[LOG_HEADER:][(len(self.log) - LOG_HEADER) // step * step :]:
+            yield True, 0, torn
         for number in range(self.pages + 1, len(self.file) // self.page_size + 1):
             if number not in self.newest:
                 yield False, number, self.in_file(number)

@@ -55,6 +55,12 @@ class Walk:
 
     def strays(self) -> Iterator[Stray]:
         """Yield what no row explains. Raises LedgerDamagedError."""
+        try:
+            yield from self._strays()
+        except IndexError:
+            raise LedgerDamagedError("the ledger is damaged: a row is no record") from None
+
+    def _strays(self) -> Iterator[Stray]:
         image, roots = self._image, [1]
         while roots:
             yield from self._tree(roots.pop(), roots)
@@ -172,10 +178,7 @@ class Walk:
 
 def _root(payload: bytes) -> list[int]:
     """Return the root page that a row of the schema names."""
-    try:
-        kind, begin, end = list(record(payload))[_ROOT_COLUMN]
-    except IndexError:
-        raise LedgerDamagedError("the ledger is damaged: its schema has a short row") from None
+    kind, begin, end = list(record(payload))[_ROOT_COLUMN]
     number = 1 if kind == 9 else int.from_bytes(payload[begin:end], "big")
     return [number] if number else []
 

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from device_sdk.wire.notice import EventKind
+from device_sdk.wire.notice import PARTIAL, EventKind
 from device_sdk.wire.topics import Kind
 from gateway.link.paho import PahoLink
 from gateway.presence import GatewayConflictError
@@ -31,6 +32,34 @@ def pieces(messages: list[SealedMessage]) -> list[list[SealedMessage]]:
     return [messages[at : at + 40] for at in range(0, len(messages), 40)]
 
 
+async def hold(bench: GatewayBench, messages: list[SealedMessage]) -> None:
+    """Run a gateway until it holds some messages."""
+    async with bench.running():
+        thermo = await bench.device("thermo-1")
+        for some in pieces(messages):
+            for message in some:
+                await thermo.send(message)
+            for message in some:
+                await thermo.told(EventKind.HELD, message)
+
+
+def forget(bench: GatewayBench) -> None:
+    """Let the next gateway begin with a new ledger."""
+    for path in bench.data.glob(f"{LEDGER_FILE}*"):
+        path.unlink()
+
+
+def speak(version: MQTTProtocolVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let gateways begin with a version of MQTT."""
+    made = PahoLink.__init__
+
+    def speaking(self: PahoLink, *args: Any, **options: Any) -> None:
+        made(self, *args, **options)
+        self._version = version
+
+    monkeypatch.setattr(PahoLink, "__init__", speaking)
+
+
 def back_up(bench: GatewayBench, to: Path) -> None:
     to.mkdir()
     for path in bench.data.glob(f"{LEDGER_FILE}*"):
@@ -38,8 +67,7 @@ def back_up(bench: GatewayBench, to: Path) -> None:
 
 
 def restore(bench: GatewayBench, source: Path) -> None:
-    for path in bench.data.glob(f"{LEDGER_FILE}*"):
-        path.unlink()
+    forget(bench)
     for path in source.iterdir():
         shutil.copy2(path, bench.data)
 
@@ -87,26 +115,13 @@ async def test_copies_of_one_reader_from_one_sender_are_found_behind_the_brokers
     monkeypatch: pytest.MonkeyPatch,
     version: MQTTProtocolVersion,
 ) -> None:
-    made = PahoLink.__init__
-
-    def speaking(self: PahoLink, *args: Any, **options: Any) -> None:
-        made(self, *args, **options)
-        self._version = version
-
-    monkeypatch.setattr(PahoLink, "__init__", speaking)
+    speak(version, monkeypatch)
     monkeypatch.setattr("gateway.link.paho.RECEIVE_MAXIMUM", 20)
     with Mosquitto(tmp_path, program=mosquitto, extra=SMALL) as broker:
         bench = GatewayBench(tmp_path, broker)
         messages = [bench.fleet.seal("thermo-1", ["hub"]) for _ in range(400)]
-        async with bench.running():
-            thermo = await bench.device("thermo-1")
-            for some in pieces(messages):
-                for message in some:
-                    await thermo.send(message)
-                for message in some:
-                    await thermo.told(EventKind.HELD, message)
-        for path in bench.data.glob(f"{LEDGER_FILE}*"):
-            path.unlink()
+        await hold(bench, messages)
+        forget(bench)
         async with bench.running(watch=0):
             known = list(read_summaries(bench.data / LEDGER_FILE))
             assert len(known) == len(messages)
@@ -144,3 +159,67 @@ async def test_two_gateways_on_copies_of_one_ledger_do_not_go_on_side_by_side(
             await hub.copy(message)
             await hub.read(message)
             await hub.cleared(message)
+
+
+FLOOD = """
+import socket, sys, threading
+broker = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+broker.sendall(b"\\x10\\x11\\0\\4MQTT\\4\\2\\0\\x3c\\0\\5phone")
+broker.recv(4)
+threading.Thread(target=lambda: [*iter(lambda: broker.recv(65536), b"")], daemon=True).start()
+topic = b"sealgate/1/send/phone/" + b"00" * 16
+body = len(topic).to_bytes(2, "big") + topic
+number = 0
+for turn in range(1_000_000):
+    packets = b""
+    for _ in range(50):
+        number = number % 65535 + 1
+        packet = body + number.to_bytes(2, "big") + b"x"
+        packets += b"\\x32" + bytes([len(packet)]) + packet
+    broker.sendall(packets)
+    if turn == 100:
+        print("well under way", flush=True)
+"""
+"""A device that sends rubbish in its own name as fast as the broker takes it."""
+
+
+async def test_while_a_device_floods_the_gateway_calls_nothing_unknown(
+    tmp_path: Path, mosquitto: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speak(MQTTProtocolVersion.MQTTv311, monkeypatch)
+    with Mosquitto(tmp_path, program=mosquitto, extra=SMALL) as broker:
+        bench = GatewayBench(tmp_path, broker)
+        messages = [bench.fleet.seal("thermo-1", ["hub"]) for _ in range(400)]
+        await hold(bench, messages)
+        forget(bench)
+        flood = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", FLOOD, str(broker.port), stdout=asyncio.subprocess.PIPE
+        )
+        assert flood.stdout is not None
+        assert await flood.stdout.readline()
+        asyncio.get_running_loop().call_later(4, flood.kill)
+        async with bench.running(watch=0):
+            assert len(list(read_summaries(bench.data / LEDGER_FILE))) == len(messages)
+            thermo = await bench.device("thermo-1")
+            for some in pieces(messages):
+                answers = await thermo.answer_to(bench.fleet.query("thermo-1", sent=some))
+                kinds = {event.kind for answer in answers for event in answer.events}
+                assert kinds == {EventKind.HELD}
+        await flood.wait()
+
+
+async def test_copies_that_nobody_can_judge_yet_are_not_called_unknown(
+    tmp_path: Path, mosquitto: str
+) -> None:
+    with Mosquitto(tmp_path, program=mosquitto) as broker:
+        bench = GatewayBench(tmp_path, broker)
+        message = bench.fleet.seal("thermo-1", ["hub"])
+        await hold(bench, [message])
+        forget(bench)
+        async with bench.running(watch=0, max_lifetime=60):
+            assert set(await bench.retained(INBOX)) == {inbox(message)}
+            thermo = await bench.device("thermo-1")
+            (told,) = await thermo.answer_to(bench.fleet.query("thermo-1", sent=[message]))
+            assert [(event.kind, event.word) for event in told.events] == [
+                (EventKind.UNKNOWN, PARTIAL)
+            ]

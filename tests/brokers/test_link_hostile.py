@@ -1,6 +1,7 @@
 """The broker edge against those who would stop it: strangers' packets, and brokers that forget."""
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,8 @@ from gateway.link.address import BrokerAddress
 from gateway.link.buffer import Answers
 from gateway.link.paho import PahoLink
 from gateway.link.paho_client import without_properties
-from gateway.link.port import LinkLostError
+from gateway.link.paho_connection import PahoConnection
+from gateway.link.port import BrokerRefusedError, LinkLostError
 from tests.brokers.gateway_bench import PATIENCE, GatewayBench
 from tests.brokers.mosquitto import Mosquitto
 from tests.brokers.raw_client import RawClient, packet, text
@@ -91,10 +93,13 @@ class Forgetful:
 
     def __init__(self) -> None:
         self.swallow = 0
+        self.answer = b""
+        """What comes after the packet id in each PUBACK, and in each SUBACK."""
         self._server: asyncio.Server | None = None
+        self._serving: list[asyncio.Future[None]] = []
 
     async def start(self) -> int:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._begin, "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
@@ -102,6 +107,10 @@ class Forgetful:
         assert self._server is not None
         self._server.close()
         await self._server.wait_closed()
+        await asyncio.gather(*self._serving)
+
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._serving.append(asyncio.ensure_future(self._serve(reader, writer)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         client = RawClient(reader, writer)
@@ -114,7 +123,9 @@ class Forgetful:
                 if self.swallow:
                     self.swallow -= 1
                 else:
-                    await client.send(packet(0x40, body[topic : topic + 2]))
+                    await client.send(packet(0x40, body[topic : topic + 2] + self.answer))
+            elif kind & 0xF0 == 0x80:
+                await client.send(packet(0x90, body[:2] + b"\0" + self.answer))
             elif kind == 0xC0:
                 await client.send(packet(0xD0))
         await client.close()
@@ -140,6 +151,36 @@ async def test_a_swallowed_puback_ends_the_connection_although_later_ones_come(
         again = await link.connect()
         await again.publish("a/b", b"swallowed")
         await again.close()
+    await broker.stop()
+
+
+@pytest.mark.parametrize("code", [0x95, 0xFF])
+async def test_a_refusal_for_a_reason_that_mqtt_does_not_know_is_a_refusal(code: int) -> None:
+    async with forgetful() as (broker, connection):
+        broker.answer = bytes([code])
+        with pytest.raises(BrokerRefusedError, match=f"0x{code:02x}"):
+            await connection.publish("a/b", b"refused")
+        broker.answer = b""
+        await connection.publish("a/b", b"taken")
+
+
+async def test_too_few_answers_to_a_subscription_end_the_connection() -> None:
+    async with forgetful() as (broker, connection):
+        broker.answer = b"\1"
+        with pytest.raises(LinkLostError, match="1 codes"):
+            await connection.subscribe(["a/#", "b/#"])
+
+
+@contextlib.asynccontextmanager
+async def forgetful() -> AsyncIterator[tuple[Forgetful, PahoConnection]]:
+    """Give such a broker, and a connection to it."""
+    broker = Forgetful()
+    address = BrokerAddress(host="127.0.0.1", port=await broker.start(), tls=False)
+    async with asyncio.timeout(PATIENCE):
+        link = PahoLink(address, client_id="gw-1", credentials=lambda: None)
+        connection = await link.connect()
+        yield broker, connection
+        await connection.close()
     await broker.stop()
 
 

@@ -137,6 +137,16 @@ async def test_the_operator_can_confirm_a_leap(room: Mailroom) -> None:
     assert back.now == NOW + YEAR
 
 
+async def test_the_operator_can_take_a_wrong_year_back_while_nothing_is_held(
+    room: Mailroom,
+) -> None:
+    started = await room.run(lambda tx: clock.start(tx, wall=NOW + 70 * YEAR, monotonic=0.0))
+    assert started.now == NOW + 70 * YEAR
+    righted = await room.run(lambda tx: clock.confirm(tx, wall=NOW, monotonic=1.0))
+    assert righted == Clock(now=NOW, monotonic=1.0)
+    assert await room.read(lambda tx: tx.high_water()) == NOW
+
+
 async def test_the_mark_is_stored_once_a_minute_not_at_every_tick(room: Mailroom) -> None:
     now = await room.run(lambda tx: clock.start(tx, wall=NOW, monotonic=0.0))
     for second in range(1, 70):

@@ -203,3 +203,29 @@ def test_an_unfinished_message_that_expired_for_sure_is_dropped(
         }
         assert read(device) == []
         assert device._state.row("SELECT count(*) FROM incoming") == (0,)
+
+
+def test_a_clock_that_leaps_by_six_days_for_a_moment_shows_nothing_twice(
+    hub_fleet: HubFleet, clock: WallClock
+) -> None:
+    agree(hub_fleet, "thermo-1")
+    agree(hub_fleet, "hub")
+    with hub_fleet.open("thermo-1") as device:
+        device.send(b"open", to=HUB, lifetime=timedelta(days=3)).wait_held(10)
+    hub_fleet.desk.is_silent = True  # the gateway is away: the read ack waits at the broker
+    assert b"open" in handled(hub_fleet)
+    clock.offset = 6 * DAY
+    assert handled(hub_fleet) == []
+    clock.offset = 0.0
+    hub_fleet.desk.publish_state()
+    assert handled(hub_fleet) == []
+
+
+def handled(hub_fleet: HubFleet) -> list[bytes]:
+    """Handle what comes to hub within a second."""
+    payloads = []
+    with hub_fleet.open("hub") as device:
+        for message in device.inbox(timeout=1):
+            with message:
+                payloads.append(message.payload)
+    return payloads

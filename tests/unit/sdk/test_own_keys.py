@@ -32,7 +32,7 @@ def serials(keystore: KeyStore) -> list[int]:
 def tend(own: OwnKeys, now: int, known_serial: int = 0) -> bool:
     """Tend, and wait for a key if one is being made; tell whether one was."""
     made = threading.Event()
-    own.tend(now, known_serial, made.set)
+    own.tend(now, known_serial, made.set, sure=now)
     own.close()
     return made.is_set()
 
