@@ -9,9 +9,19 @@ from typing import Annotated
 import typer
 
 from device_sdk.wire.limits import DAY
+from gateway.cli import fleet_change
+from gateway.cli.fleet_common import (
+    DryRun,
+    FleetDirectory,
+    PassphraseFile,
+    ValidDays,
+    show_preview,
+)
 from gateway.cli.terminal import AsJson, Terminal, date
 
 app = typer.Typer(rich_markup_mode=None)
+app.command("renew", epilog="Example: sealgate fleet renew ./fleet")(fleet_change.renew)
+app.command("revoke", epilog="Example: sealgate fleet revoke ./fleet thermo-1")(fleet_change.revoke)
 
 
 @app.callback()
@@ -24,21 +34,6 @@ class Role(StrEnum):
 
     DEVICE = "device"
     GATEWAY = "gateway"
-
-
-FleetDirectory = Annotated[
-    Path,
-    typer.Argument(
-        metavar="FLEET",
-        help="The fleet's directory.",
-    ),
-]
-PassphraseFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--passphrase-file", metavar="FILE", help="File with the passphrase of the root key."
-    ),
-]
 
 
 @app.command(epilog="Example: sealgate fleet init ./fleet --name home")
@@ -84,9 +79,8 @@ def admit(
             metavar="HEX", help="Refuse any other key: 64 hex digits, as printed over there."
         ),
     ] = "",
-    valid_days: Annotated[
-        int, typer.Option(metavar="N", min=1, max=3650, help="How long the new roster is valid.")
-    ] = 365,
+    valid_days: ValidDays = 365,
+    dry_run: DryRun = False,
     passphrase_file: PassphraseFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -99,6 +93,9 @@ def admit(
 
     terminal: Terminal = ctx.obj
     data = request.read_bytes()
+    if dry_run:
+        _preview_admission(terminal, directory, data, role, fingerprint, as_json)
+        return
     passphrase = terminal.passphrase(passphrase_file, key_file=root_key_file(directory))
     admitted = Fleet.open(directory, passphrase).admit(
         data,
@@ -126,9 +123,28 @@ def admit(
     terminal.say(f"Roster version {roster.version}, valid until {date(roster.expires)}")
 
 
+def _preview_admission(
+    terminal: Terminal, directory: Path, data: bytes, role: Role, fingerprint: str, as_json: bool
+) -> None:
+    from gateway.owner.difference import difference
+    from gateway.owner.fleet import admission
+    from gateway.owner.join import examine
+    from gateway.owner.register import Register
+    from gateway.owner.signing import Members
+
+    now, register = int(time.time()), Register(directory)
+    member = examine(data, role=role, now=now, fingerprint=fingerprint)
+    preview = register.preview(admission(register, member, now=now), now=now)
+    if not as_json:
+        terminal.say(f"Fingerprint: {member.fingerprint}")
+    changes = difference(Members.of(preview.before), preview.after)
+    show_preview(terminal, changes, version=preview.version, as_json=as_json)
+
+
 @app.command(epilog="Example: sealgate fleet show ./fleet")
 def show(ctx: typer.Context, directory: FleetDirectory, as_json: AsJson = False) -> None:
-    """Show who belongs to a fleet. A copy of its public bundle is enough."""
+    """Show who belongs to a fleet, and its channels. A copy of its public bundle is enough."""
+    from gateway.owner.difference import duration
     from gateway.owner.overview import read_overview
 
     terminal: Terminal = ctx.obj
@@ -157,3 +173,17 @@ def show(ctx: typer.Context, directory: FleetDirectory, as_json: AsJson = False)
             for member in overview.members
         ],
     )
+    if overview.channels:
+        terminal.say("")
+        terminal.table(
+            ["channel", "readers", "senders", "held for"],
+            [
+                [
+                    channel.name,
+                    " ".join(channel.readers),
+                    " ".join(channel.senders),
+                    duration(channel.lifetime),
+                ]
+                for channel in overview.channels
+            ],
+        )

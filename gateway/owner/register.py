@@ -1,0 +1,115 @@
+"""The owner's register: the roster signed last, and what a change would make of it.
+
+It needs no key: whoever may read the fleet's directory can look at what would be signed. A change
+is a pure function from members to members, so that what was shown is what is signed.
+"""
+
+import contextlib
+import fcntl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_sdk.trust import Pin, Roster
+from device_sdk.wire.errors import KeyFormatError
+from gateway.files import write_whole
+from gateway.owner.bundle import PublicBundle
+from gateway.owner.errors import FleetError
+from gateway.owner.signing import Members, next_version, open_roster
+
+_KEY, _NAME, _PIN, _ROSTER, _LOCK = "root.pem", "name", "root.pub", "roster", "lock"
+
+Edit = Callable[[Members, int], Members]
+"""From the members to other ones; the number is the version of the roster that will list them.
+Raises NotChangedError or NotAdmittedError."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preview:
+    """What the next roster would say; nothing is signed."""
+
+    before: Roster
+    after: Members
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """The directory of a fleet at its owner's: ``private/`` and ``public/``."""
+
+    directory: Path
+
+    @property
+    def private(self) -> Path:
+        """What stays with the owner."""
+        return self.directory / "private"
+
+    @property
+    def public(self) -> PublicBundle:
+        """What may be given away."""
+        return PublicBundle(self.directory / "public")
+
+    @property
+    def key_file(self) -> Path:
+        """Where this owner's private key is."""
+        return self.private / _KEY
+
+    def create(self, name: str, pin: Pin) -> None:
+        """Write the fleet's name and first root, into a private part that is there."""
+        write_whole(self.private / _NAME, f"{name}\n".encode(), mode=0o600)
+        write_whole(self.private / _PIN, pin.to_pem(), mode=0o600)
+
+    @property
+    def name(self) -> str | None:
+        """What the owner calls the fleet; None at whoever has only the bundle."""
+        try:
+            return (self.private / _NAME).read_text().strip()
+        except OSError:
+            return None
+
+    @property
+    def pin(self) -> Pin:
+        """The fleet's first root, as everybody pins it. Raises FleetError."""
+        path = self.private / _PIN
+        try:
+            return Pin.from_pem(path.read_bytes())
+        except FileNotFoundError:
+            raise FleetError(f"{self.directory} holds no fleet of yours: expected {path}") from None
+        except KeyFormatError as error:
+            raise FleetError(f"{path} holds no owner's public key: {error}") from error
+
+    def roster(self) -> Roster:
+        """Return the roster signed last, verified. Raises FleetError, TrustError, WireError."""
+        path = self.private / _ROSTER
+        with errors_of(path):
+            return open_roster(path.read_bytes(), self.pin)
+
+    def write_roster(self, data: bytes) -> None:
+        """Replace the roster signed last."""
+        write_whole(self.private / _ROSTER, data, mode=0o600)
+
+    def roster_file(self) -> bytes:
+        """Return head and pages of the roster signed last, as a bundle's ``roster``."""
+        return (self.private / _ROSTER).read_bytes()
+
+    def preview(self, edit: Edit, *, now: int) -> Preview:
+        """Return what a change would make of the roster signed last. Raises as `Edit` does."""
+        before = self.roster()
+        version = next_version(before.version, now)
+        return Preview(before=before, after=edit(Members.of(before), version), version=version)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """One change after the other: each begins from the roster that the one before signed."""
+        with (self.private / _LOCK).open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+@contextlib.contextmanager
+def errors_of(path: Path) -> Iterator[None]:
+    """Say which file it was that the owner's tools could not read or write."""
+    try:
+        yield
+    except OSError as error:
+        raise FleetError(f"{error.filename or path}: {error.strerror}") from error

@@ -1,0 +1,72 @@
+"""The owner's commands, as an owner types them."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import Shell
+
+
+@pytest.fixture(scope="session")
+def made_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fleet with two gateways, which need no RSA keys to be made."""
+    shell = Shell(tmp_path_factory.mktemp("owner"))
+    shell.ok("fleet", "init", "./fleet", "--name", "home")
+    for name in ("gw-1", "gw-2"):
+        shell.ok("gateway", "init", name, "--data", f"./{name}")
+        shell.ok("fleet", "admit", "./fleet", f"./{name}/join-request", "--role", "gateway")
+    return shell.directory
+
+
+@pytest.fixture
+def owner(made_fleet: Path, tmp_path: Path) -> Shell:
+    """A copy of it, in a directory of its own."""
+    return Shell(shutil.copytree(made_fleet, tmp_path / "owner"))
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    files = [path for path in sorted(directory.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files}
+
+
+def test_renewing_changes_the_dates_alone(owner: Shell) -> None:
+    before = owner.ok("fleet", "show", "./fleet", "--json").json
+    renewed = owner.ok("fleet", "renew", "./fleet", "--valid-days", "3650", "--json").json
+    after = owner.ok("fleet", "show", "./fleet/public", "--json").json
+    assert renewed["changes"] == []
+    assert after["members"] == before["members"]
+    assert after["roster_version"] == renewed["roster_version"] > before["roster_version"]
+    assert after["roster_expires"] > before["roster_expires"] + 3000 * 86400
+
+
+def test_a_revoked_gateway_is_shown_as_such_and_cannot_be_revoked_twice(owner: Shell) -> None:
+    said = owner.ok("fleet", "revoke", "./fleet", "gw-2").out
+    assert "~ gateway gw-2, revoked" in said
+    assert "Give the bundle to your gateway" in said
+    members = owner.ok("fleet", "show", "./fleet/public", "--json").json["members"]
+    assert [(m["name"], m["state"]) for m in members] == [("gw-1", "active"), ("gw-2", "revoked")]
+    assert "was revoked before" in owner.fails("fleet", "revoke", "./fleet", "gw-2")
+    assert "no device or gateway named gw-3" in owner.fails("fleet", "revoke", "./fleet", "gw-3")
+    refused = owner.fails("fleet", "admit", "./fleet", "./gw-2/join-request", "--role", "gateway")
+    assert "was revoked" in refused
+
+
+def test_a_dry_run_says_what_the_change_would_do_and_needs_no_key(owner: Shell) -> None:
+    owner.ok("gateway", "init", "gw-3", "--data", "./gw-3")
+    admit = ("fleet", "admit", "./fleet", "./gw-3/join-request", "--role", "gateway")
+    key = owner.directory / "fleet/private/root.pem"
+    kept = key.read_bytes()
+    key.unlink()
+    before = contents(owner.directory / "fleet")
+    assert "+ gateway gw-3" in owner.ok(*admit, "--dry-run").out
+    said = owner.ok("fleet", "revoke", "./fleet", "gw-1", "--dry-run").out
+    assert "~ gateway gw-1, revoked" in said
+    assert "Nothing was signed" in owner.ok("fleet", "renew", "./fleet", "--dry-run").out
+    assert contents(owner.directory / "fleet") == before
+    key.write_bytes(kept)
+    key.chmod(0o600)
+    shown = owner.ok(*admit, "--dry-run", "--json").json
+    assert (shown["signed"], [one["name"] for one in shown["changes"]]) == (False, ["gw-3"])
+    assert "signed" not in owner.ok(*admit, "--json").json
+    assert contents(owner.directory / "fleet") != before
