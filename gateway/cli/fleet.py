@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from device_sdk.wire.limits import DAY
-from gateway.cli import fleet_change
+from gateway.cli import fleet_change, fleet_channel
 from gateway.cli.fleet_common import (
     DryRun,
     FleetDirectory,
@@ -22,6 +22,7 @@ from gateway.cli.terminal import AsJson, Terminal, date
 app = typer.Typer(rich_markup_mode=None)
 app.command("renew", epilog="Example: sealgate fleet renew ./fleet")(fleet_change.renew)
 app.command("revoke", epilog="Example: sealgate fleet revoke ./fleet thermo-1")(fleet_change.revoke)
+app.add_typer(fleet_channel.app, name="channel", no_args_is_help=True)
 
 
 @app.callback()

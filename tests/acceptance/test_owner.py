@@ -25,6 +25,12 @@ def owner(made_fleet: Path, tmp_path: Path) -> Shell:
     return Shell(shutil.copytree(made_fleet, tmp_path / "owner"))
 
 
+@pytest.fixture
+def mail(made_home: Path, tmp_path: Path) -> Shell:
+    """A fleet with three devices as well."""
+    return Shell(shutil.copytree(made_home, tmp_path / "mail"))
+
+
 def contents(directory: Path) -> dict[str, bytes]:
     files = [path for path in sorted(directory.rglob("*")) if path.is_file()]
     return {str(path.relative_to(directory)): path.read_bytes() for path in files}
@@ -70,3 +76,44 @@ def test_a_dry_run_says_what_the_change_would_do_and_needs_no_key(owner: Shell) 
     assert (shown["signed"], [one["name"] for one in shown["changes"]]) == (False, ["gw-3"])
     assert "signed" not in owner.ok(*admit, "--json").json
     assert contents(owner.directory / "fleet") != before
+
+
+def test_channels_are_set_added_to_shown_and_removed(mail: Shell) -> None:
+    channel = ("fleet", "channel")
+    mail.ok(*channel, "set", "./fleet", "air", "--reader", "hub", "--sender", "thermo-1")
+    mail.ok(*channel, "add", "./fleet", "air", "--reader", "phone", "--sender", "hub")
+    said = mail.ok(*channel, "remove", "./fleet", "air", "--sender", "thermo-1").out
+    assert "~ channel air, senders -thermo-1" in said
+    mail.ok(
+        *channel, *("set", "./fleet", "doors", "--lifetime", "12h"),
+        *("--reader", "phone", "--sender", "hub", "--dry-run"),
+    )  # fmt: skip
+    shown = mail.ok("fleet", "show", "./fleet/public", "--json").json["channels"]
+    assert shown == [
+        {"name": "air", "readers": ["hub", "phone"], "senders": ["hub"], "lifetime": 7 * 86400}
+    ]
+    assert "air" in mail.ok("fleet", "show", "./fleet").out.splitlines()[-1]
+    mail.ok(*channel, "remove", "./fleet", "air")
+    assert mail.ok("fleet", "show", "./fleet", "--json").json["channels"] == []
+
+
+@pytest.mark.parametrize(
+    ("mistake", "reason"),
+    [
+        ("set ./fleet air --reader hubb --sender hub", "no device named hubb"),
+        ("set ./fleet air --reader gw-1 --sender hub", "no device but a gateway"),
+        ("set ./fleet direct --reader hub --sender hub", "direct"),
+        ("set ./fleet air --sender hub", "at least one reader"),
+        ("set ./fleet air --reader hub --sender hub --lifetime 31d", "30 days"),
+        ("set ./fleet air --reader hub --sender hub --lifetime soon", "seconds"),
+        ("add ./fleet air --reader hub", "no channel named air"),
+        ("add ./fleet air", "--reader DEVICE"),
+        ("remove ./fleet air", "no channel named air"),
+    ],
+)
+def test_a_channel_that_makes_no_sense_is_refused_in_one_line(
+    mistake: str, reason: str, mail: Shell
+) -> None:
+    before = contents(mail.directory / "fleet")
+    assert reason in mail.fails("fleet", "channel", *mistake.split())
+    assert contents(mail.directory / "fleet") == before
