@@ -22,6 +22,7 @@ from gateway.cli.terminal import AsJson, Terminal, date
 app = typer.Typer(rich_markup_mode=None)
 app.command("renew", epilog="Example: sealgate fleet renew ./fleet")(fleet_change.renew)
 app.command("revoke", epilog="Example: sealgate fleet revoke ./fleet thermo-1")(fleet_change.revoke)
+app.command("diff", epilog="Example: sealgate fleet diff ./fleet ./bundle")(fleet_change.diff)
 app.add_typer(fleet_channel.app, name="channel", no_args_is_help=True)
 
 

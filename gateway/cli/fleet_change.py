@@ -1,11 +1,20 @@
-"""``sealgate fleet renew`` and ``revoke``: the same roster for longer, or with somebody less."""
+"""``sealgate fleet renew``, ``revoke`` and ``diff``: the roster as a whole, or with one less."""
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gateway.cli.fleet_common import DryRun, FleetDirectory, PassphraseFile, ValidDays, change
-from gateway.cli.terminal import AsJson
+from gateway.cli.fleet_common import (
+    DryRun,
+    FleetDirectory,
+    PassphraseFile,
+    ValidDays,
+    change,
+    show_changes,
+)
+from gateway.cli.terminal import AsJson, Terminal
 
 
 def renew(
@@ -59,3 +68,29 @@ def revoke(
             "Give the bundle to your gateway now: until then, nobody knows",
         ),
     )
+
+
+def diff(
+    ctx: typer.Context,
+    directory: FleetDirectory,
+    other: Annotated[
+        Path, typer.Argument(metavar="OTHER", help="A bundle, such as the one at your gateway.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Show what OTHER would become with the roster that you signed last.
+
+    What a change would make of that roster is shown by the changing commands, with --dry-run.
+    """
+    from gateway.owner.comparison import compare
+
+    terminal: Terminal = ctx.obj
+    compared = compare(directory, other)
+    theirs, mine = compared.theirs.version, compared.mine.version
+    if as_json:
+        listed = [asdict(one) for one in compared.changes]
+        terminal.json({"other_version": theirs, "roster_version": mine, "changes": listed})
+        return
+    show_changes(terminal, compared.changes)
+    newer = " (OTHER IS NEWER)" if theirs > mine else ""
+    terminal.say(f"Roster version {theirs} there, {mine} here{newer}")

@@ -117,3 +117,17 @@ def test_a_channel_that_makes_no_sense_is_refused_in_one_line(
     before = contents(mail.directory / "fleet")
     assert reason in mail.fails("fleet", "channel", *mistake.split())
     assert contents(mail.directory / "fleet") == before
+
+
+def test_another_bundle_is_compared_with_the_roster_signed_last(owner: Shell) -> None:
+    given_away = shutil.copytree(owner.directory / "fleet/public", owner.directory / "theirs")
+    assert "No member" in owner.ok("fleet", "diff", "./fleet", "./theirs").out
+    owner.ok("fleet", "revoke", "./fleet", "gw-2")
+    assert "~ gateway gw-2, revoked" in owner.ok("fleet", "diff", "./fleet", "./theirs").out
+    back = owner.ok("fleet", "diff", "./theirs", "./fleet").out
+    assert "no longer revoked" in back
+    assert "OTHER IS NEWER" in back
+    owner.ok("fleet", "init", "./other", "--name", "other")
+    assert "another fleet's" in owner.fails("fleet", "diff", "./fleet", "./other")
+    (given_away / "roster").write_bytes(b"nonsense")
+    owner.fails("fleet", "diff", "./fleet", "./theirs")
