@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from device_sdk.wire.limits import DAY
-from gateway.cli import fleet_change, fleet_channel
+from gateway.cli import fleet_change, fleet_channel, fleet_excuse
 from gateway.cli.fleet_common import (
     DryRun,
     FleetDirectory,
@@ -23,6 +23,9 @@ app = typer.Typer(rich_markup_mode=None)
 app.command("renew", epilog="Example: sealgate fleet renew ./fleet")(fleet_change.renew)
 app.command("revoke", epilog="Example: sealgate fleet revoke ./fleet thermo-1")(fleet_change.revoke)
 app.command("diff", epilog="Example: sealgate fleet diff ./fleet ./bundle")(fleet_change.diff)
+app.command("excuse", epilog=f"Example: sealgate fleet excuse ./fleet thermo-1 {'0f' * 16} hub")(
+    fleet_excuse.excuse
+)
 app.add_typer(fleet_channel.app, name="channel", no_args_is_help=True)
 
 

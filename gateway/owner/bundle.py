@@ -1,7 +1,8 @@
 """The public bundle as files: what the owner gives away, and a gateway serves.
 
-``root.pub`` (PEM), ``roster`` (head and pages), ``keys/{device}`` (a device's statements). A file
-changes as a whole or not at all, and the roster last: whoever sees it sees the keys it needs.
+``root.pub`` (PEM), ``roster`` (head and pages), ``keys/{device}`` (a device's statements),
+``excuses/{sender}-{message-id}``. A file changes as a whole or not at all, and the roster last:
+whoever sees it sees the keys it needs.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ class PublicBundle:
         self.root_file = directory / "root.pub"
         self.roster_file = directory / "roster"
         self.keys = directory / "keys"
+        self.excuses = directory / "excuses"
 
     def pin(self) -> Pin:
         """Return the root that the bundle names. Raises FleetError."""

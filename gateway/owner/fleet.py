@@ -4,12 +4,14 @@ The working state is the owner's key and the roster signed last (``private/roste
 list beside it that could say something else. ``public/roster`` is a copy of that one.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from device_sdk.identity import Identity
 from device_sdk.trust import Pin, Roster, check_successor
+from device_sdk.wire.excuse import Excuse
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.names import as_name
 from device_sdk.wire.roster_page import ROLE_DEVICE
@@ -154,6 +156,20 @@ class Fleet:
                 self.public.add_statement(member.name, member.key_statement, roster, now)
             self._publish()
         return Changed(before=preview.before, roster=roster)
+
+    def excuse(self, sender: str, message_id: bytes, readers: Iterable[str], *, now: int) -> Excuse:
+        """Release readers of one message from owing a read ack, and put that into the bundle.
+
+        Raises:
+            NotChangedError: see `ExcuseFolder.plan`.
+            FleetError, TrustError, WireError: see `admit`.
+        """
+        with self.register.locked(), errors_of(self.directory):
+            folder = self.register.excuses()
+            excuse = folder.plan(sender, message_id, readers, now=now)
+            folder.drop_old(now)
+            folder.sign(excuse, self.root)
+        return excuse
 
     def _sign(
         self, members: Members, *, before: Roster | None, now: int, validity: int = ROSTER_VALIDITY

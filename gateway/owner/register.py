@@ -15,6 +15,7 @@ from device_sdk.wire.errors import KeyFormatError
 from gateway.files import write_whole
 from gateway.owner.bundle import PublicBundle
 from gateway.owner.errors import FleetError
+from gateway.owner.excuses import ExcuseFolder
 from gateway.owner.signing import Members, next_version, open_roster
 
 _KEY, _NAME, _PIN, _ROSTER, _LOCK = "root.pem", "name", "root.pub", "roster", "lock"
@@ -91,6 +92,10 @@ class Register:
     def roster_file(self) -> bytes:
         """Return head and pages of the roster signed last, as a bundle's ``roster``."""
         return (self.private / _ROSTER).read_bytes()
+
+    def excuses(self) -> ExcuseFolder:
+        """Return the excuses in the bundle. Raises FleetError, TrustError, WireError."""
+        return ExcuseFolder(self.public.excuses, self.roster(), self.pin.aad)
 
     def preview(self, edit: Edit, *, now: int) -> Preview:
         """Return what a change would make of the roster signed last. Raises as `Edit` does."""
