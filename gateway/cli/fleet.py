@@ -13,6 +13,7 @@ from gateway.cli import fleet_change, fleet_channel, fleet_excuse
 from gateway.cli.fleet_common import (
     DryRun,
     FleetDirectory,
+    NoPassphrase,
     PassphraseFile,
     ValidDays,
     show_preview,
@@ -49,8 +50,13 @@ def init(
         str, typer.Option(metavar="NAME", help="What you call the fleet: a-z 0-9 . _ -")
     ],
     passphrase_file: PassphraseFile = None,
+    no_passphrase: NoPassphrase = False,
 ) -> None:
     """Make a fleet: a root key to keep, and a bundle to give away.
+
+    The root key's passphrase is asked for, or read from a file. Keep a copy of FLEET/private, and
+    the passphrase, elsewhere: without them nobody can admit, revoke or renew any more, and every
+    device must be enrolled anew. A second owner can take over, too: see `fleet owner`.
 
     Keep FLEET/private offline. Give FLEET/public to your gateway, and the root.pub in it to your
     devices, by a way on which nobody changes it; or compare the root fingerprint.
@@ -58,7 +64,9 @@ def init(
     from gateway.owner.fleet import Fleet
 
     terminal: Terminal = ctx.obj
-    passphrase = terminal.new_passphrase(passphrase_file, what="the fleet's root key")
+    passphrase = terminal.owner_passphrase(
+        passphrase_file, what="the fleet's root key", none_wanted=no_passphrase
+    )
     made = Fleet.create(directory, name=name, passphrase=passphrase, now=int(time.time()))
     terminal.say(f"Made the fleet {name} in {directory}")
     terminal.say(f"Root fingerprint: {made.pin.fingerprint}")

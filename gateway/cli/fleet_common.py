@@ -24,6 +24,13 @@ PassphraseFile = Annotated[
         "--passphrase-file", metavar="FILE", help="File with the passphrase of the owner's key."
     ),
 ]
+NoPassphrase = Annotated[
+    bool,
+    typer.Option(
+        "--no-passphrase",
+        help="Store the key unencrypted: whoever copies the file owns the fleet.",
+    ),
+]
 ValidDays = Annotated[
     int, typer.Option(metavar="N", min=1, max=3650, help="How long the new roster is valid.")
 ]

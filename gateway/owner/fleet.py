@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from device_sdk.identity import Identity
+from device_sdk.identity import OWNER_KEY, Identity
 from device_sdk.trust import Pin, Roster, check_successor
 from device_sdk.wire.excuse import Excuse
 from device_sdk.wire.limits import DAY
@@ -67,7 +67,7 @@ class Fleet:
             directory.mkdir(parents=True, exist_ok=True)
             register.private.mkdir(mode=0o700)
             fleet = cls(directory=directory, name=name, root=Identity.generate())
-            fleet.root.save(register.key_file, passphrase)
+            fleet.root.save(register.key_file, passphrase, OWNER_KEY)
             pin = Pin.from_spki(fleet.root.spki)
             register.create(name, pin)
             fleet.public.write_root(pin)

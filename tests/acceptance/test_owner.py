@@ -12,7 +12,7 @@ from tests.support.commands import Shell
 def made_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fleet with two gateways, which need no RSA keys to be made."""
     shell = Shell(tmp_path_factory.mktemp("owner"))
-    shell.ok("fleet", "init", "./fleet", "--name", "home")
+    shell.ok("fleet", "init", "./fleet", "--name", "home", "--no-passphrase")
     for name in ("gw-1", "gw-2"):
         shell.ok("gateway", "init", name, "--data", f"./{name}")
         shell.ok("fleet", "admit", "./fleet", f"./{name}/join-request", "--role", "gateway")
@@ -127,7 +127,7 @@ def test_another_bundle_is_compared_with_the_roster_signed_last(owner: Shell) ->
     back = owner.ok("fleet", "diff", "./theirs", "./fleet").out
     assert "no longer revoked" in back
     assert "OTHER IS NEWER" in back
-    owner.ok("fleet", "init", "./other", "--name", "other")
+    owner.ok("fleet", "init", "./other", "--name", "other", "--no-passphrase")
     assert "another fleet's" in owner.fails("fleet", "diff", "./fleet", "./other")
     (given_away / "roster").write_bytes(b"nonsense")
     owner.fails("fleet", "diff", "./fleet", "./theirs")
