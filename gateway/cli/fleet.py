@@ -4,7 +4,7 @@ import time
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from gateway.cli.fleet_common import (
     show_preview,
 )
 from gateway.cli.terminal import AsJson, Terminal, date
+
+if TYPE_CHECKING:
+    from gateway.owner.join import Candidate
 
 app = typer.Typer(rich_markup_mode=None)
 app.command("renew", epilog="Example: sealgate fleet renew ./fleet")(fleet_change.renew)
@@ -89,7 +92,8 @@ def admit(
     fingerprint: Annotated[
         str,
         typer.Option(
-            metavar="HEX", help="Refuse any other key: 64 hex digits, as printed over there."
+            metavar="DIGITS",
+            help="Refuse any other key: the 64 hex or 60 decimal digits printed over there.",
         ),
     ] = "",
     valid_days: ValidDays = 365,
@@ -99,7 +103,8 @@ def admit(
 ) -> None:
     """Admit a device or gateway, and sign the roster anew.
 
-    Compare the printed fingerprint with the one that was printed where the request was made.
+    Compare the printed fingerprint, hex or digits, with the one that was printed where the request
+    was made; --dry-run prints it before anything is signed.
     Admitting the same request again prolongs the roster and changes nothing else.
     """
     from gateway.owner.fleet import Fleet, root_key_file
@@ -124,6 +129,7 @@ def admit(
                 "name": member.name,
                 "role": member.role,
                 "fingerprint": member.fingerprint,
+                "digits": member.digits,
                 "new": admitted.is_new,
                 "roster_version": roster.version,
                 "roster_expires": roster.expires,
@@ -132,8 +138,14 @@ def admit(
         return
     done = "Admitted" if admitted.is_new else "Was admitted before:"
     terminal.say(f"{done} {member.role} {member.name}")
-    terminal.say(f"Fingerprint: {member.fingerprint}")
+    show_fingerprint(terminal, member)
     terminal.say(f"Roster version {roster.version}, valid until {date(roster.expires)}")
+
+
+def show_fingerprint(terminal: Terminal, member: "Candidate") -> None:
+    """Print a fingerprint as it was printed where the key was made."""
+    terminal.say(f"Fingerprint: {member.fingerprint}")
+    terminal.say(f"In digits:   {member.digits}")
 
 
 def _preview_admission(
@@ -149,7 +161,7 @@ def _preview_admission(
     member = examine(data, role=role, now=now, fingerprint=fingerprint)
     preview = register.preview(admission(register, member, now=now), now=now)
     if not as_json:
-        terminal.say(f"Fingerprint: {member.fingerprint}")
+        show_fingerprint(terminal, member)
     changes = difference(Members.of(preview.before), preview.after)
     show_preview(terminal, changes, version=preview.version, as_json=as_json)
 
