@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from device_sdk.wire.limits import DAY
-from gateway.cli import fleet_change, fleet_channel, fleet_excuse
+from gateway.cli import fleet_change, fleet_channel, fleet_excuse, fleet_owner
 from gateway.cli.fleet_common import (
     DryRun,
     FleetDirectory,
@@ -30,6 +30,9 @@ app.command("diff", epilog="Example: sealgate fleet diff ./fleet ./bundle")(flee
 app.command("excuse", epilog=f"Example: sealgate fleet excuse ./fleet thermo-1 {'0f' * 16} hub")(
     fleet_excuse.excuse
 )
+app.command("rotate", epilog="Example: sealgate fleet rotate ./fleet")(fleet_owner.rotate)
+app.command("pull", epilog="Example: sealgate fleet pull ./ann ./bundle")(fleet_owner.pull)
+app.add_typer(fleet_owner.app, name="owner", no_args_is_help=True)
 app.add_typer(fleet_channel.app, name="channel", no_args_is_help=True)
 
 
@@ -181,6 +184,10 @@ def show(ctx: typer.Context, directory: FleetDirectory, as_json: AsJson = False)
     if overview.name:
         terminal.say(f"Fleet {overview.name}")
     terminal.say(f"Root fingerprint: {overview.root_fingerprint}")
+    if overview.present_root != overview.root_fingerprint:
+        terminal.say(f"Replaced by:      {overview.present_root}")
+    for owner in overview.owners:
+        terminal.say(f"Owner besides:    {owner}")
     state = "valid until" if now < overview.roster_expires else "EXPIRED since"
     terminal.say(
         f"Roster version {overview.roster_version}, {state} {date(overview.roster_expires)}"

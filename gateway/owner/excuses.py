@@ -35,14 +35,14 @@ class ExcuseFolder:
         """
         named = set(readers)
         _check_devices(self.roster, sender, named)
-        known = self._read(self.directory / excuse_file(sender, message_id))
+        known = self.read(self.directory / excuse_file(sender, message_id))
         excused = {*known.readers} if known is not None else set()
         if named <= excused:
             raise NotChangedError(f"{' and '.join(sorted(named))} is excused from it already")
         every = tuple(sorted(named | excused))
         if len(every) > MAX_READERS:
             raise NotChangedError(f"a message has {MAX_READERS} readers at most, got {len(every)}")
-        if known is None and len(list(self._alive(now))) >= MAX_EXCUSES:
+        if known is None and len(list(self.alive(now))) >= MAX_EXCUSES:
             raise NotChangedError(
                 f"{MAX_EXCUSES} excuses of the last 30 days are there already: revoke devices that "
                 "are lost, which excuses them from everything"
@@ -56,9 +56,17 @@ class ExcuseFolder:
         write_whole(path, cose.sign(excuse, signer, self.aad))
         return path
 
+    def take_from(self, other: "ExcuseFolder", now: int) -> None:
+        """Take another owner's excuses; of two about one message, the one for more readers."""
+        for path in other.alive(now):
+            theirs, mine = other.read(path), self.read(self.directory / path.name)
+            if theirs is not None and (mine is None or len(theirs.readers) > len(mine.readers)):
+                self.directory.mkdir(parents=True, exist_ok=True)
+                write_whole(self.directory / path.name, path.read_bytes())
+
     def drop_old(self, now: int) -> None:
         """Remove what is about messages that have expired for sure, or does not verify."""
-        alive = set(self._alive(now))
+        alive = set(self.alive(now))
         for path in self._files():
             if path not in alive:
                 path.unlink(missing_ok=True)
@@ -67,13 +75,15 @@ class ExcuseFolder:
         if self.directory.is_dir():
             yield from (path for path in self.directory.iterdir() if is_excuse_file(path.name))
 
-    def _alive(self, now: int) -> Iterator[Path]:
+    def alive(self, now: int) -> Iterator[Path]:
+        """Return the files that verify and whose messages may be alive."""
         for path in self._files():
-            known = self._read(path)
+            known = self.read(path)
             if known is not None and now <= known.time + MAX_LIFETIME + CLOCK_SKEW:
                 yield path
 
-    def _read(self, path: Path) -> Excuse | None:
+    def read(self, path: Path) -> Excuse | None:
+        """Return the excuse in a file; None if there is none that verifies."""
         try:
             return verify_excuse(path.read_bytes(), self.roster, self.aad)
         except (FileNotFoundError, WireError):

@@ -14,10 +14,19 @@ from device_sdk.trust import Pin, Roster, check_successor
 from device_sdk.wire.excuse import Excuse
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.names import as_name
+from device_sdk.wire.owner_grant import OwnerRequest
 from device_sdk.wire.roster_page import ROLE_DEVICE
 from gateway.owner.bundle import PublicBundle
 from gateway.owner.errors import FleetError, NotAdmittedError
 from gateway.owner.join import Candidate, enlist, examine
+from gateway.owner.owners import (
+    Authority,
+    check_grant,
+    check_may_sign,
+    grant,
+    owner_keys,
+    succeed,
+)
 from gateway.owner.register import Edit, Register, errors_of
 from gateway.owner.signing import ROSTER_VALIDITY, Members, open_roster, sign_roster
 
@@ -51,6 +60,7 @@ class Fleet:
     directory: Path
     name: str
     root: Identity
+    """This owner's key: the present root, or one that it granted to sign as well."""
 
     @classmethod
     def create(cls, directory: Path, *, name: str, passphrase: bytes | None, now: int) -> "Fleet":
@@ -69,7 +79,8 @@ class Fleet:
             fleet = cls(directory=directory, name=name, root=Identity.generate())
             fleet.root.save(register.key_file, passphrase, OWNER_KEY)
             pin = Pin.from_spki(fleet.root.spki)
-            register.create(name, pin)
+            register.write_name(name)
+            register.write_pin(pin)
             fleet.public.write_root(pin)
             fleet._sign(Members(devices={}, channels={}), before=None, now=now)
             fleet._publish()
@@ -78,10 +89,12 @@ class Fleet:
     @classmethod
     def open(cls, directory: Path, passphrase: bytes | None) -> "Fleet":
         """Open a fleet. Raises FleetError; KeyFileError and its kinds for the root key."""
-        key_file = root_key_file(directory)
+        key_file, register = root_key_file(directory), Register(directory)
+        with register.locked():
+            register.finish_rotation()
         return cls(
             directory=directory,
-            name=Register(directory).name or "",
+            name=register.name or "",
             root=Identity.load(key_file, passphrase),
         )
 
@@ -166,27 +179,91 @@ class Fleet:
         """
         with self.register.locked(), errors_of(self.directory):
             folder = self.register.excuses()
+            check_may_sign(self.root, folder.roster)
             excuse = folder.plan(sender, message_id, readers, now=now)
             folder.drop_old(now)
             folder.sign(excuse, self.root)
+            self._publish()  # of a run before, if it was cut short
         return excuse
 
+    def add_owner(
+        self, request: OwnerRequest, *, now: int, validity: int = ROSTER_VALIDITY
+    ) -> Changed:
+        """Let another owner's key sign from now on, too.
+
+        Raises:
+            NotChangedError: this key is no root, or see `owners.check_new_owner`.
+            FleetError, TrustError, WireError: see `admit`.
+        """
+        with self.register.locked(), errors_of(self.directory):
+            before, pin = self.roster(), self.pin
+            check_grant(request, before, pin, self.root)
+            authority = grant(Authority.of(before), request, root=self.root, pin=pin, now=now)
+            roster = self._sign(
+                Members.of(before), before=before, now=now, validity=validity, authority=authority
+            )
+            self._publish()
+        return Changed(before=before, roster=roster)
+
+    def rotate(
+        self, passphrase: bytes | None, *, now: int, validity: int = ROSTER_VALIDITY
+    ) -> Changed:
+        """Replace the root by a new key, which this owner keeps; all grants and excuses end.
+
+        A run that was cut short before the roster was written has changed nothing; one that was
+        cut short afterwards is finished when the fleet is opened again.
+
+        Raises:
+            NotChangedError: more rotations than a roster can carry.
+            FleetError, TrustError, WireError: see `admit`.
+        """
+        with self.register.locked(), errors_of(self.directory):
+            before, pin, new = self.roster(), self.pin, Identity.generate()
+            check_may_sign(self.root, before)
+            authority = succeed(before, new.spki, signer=self.root, pin=pin, now=now)
+            new.save(self.register.next_key_file(new.kid), passphrase, OWNER_KEY)
+            roster = self._sign(
+                Members.of(before),
+                before=before,
+                now=now,
+                validity=validity,
+                authority=authority,
+                signer=new,
+            )
+            self.register.finish_rotation()
+            self.register.excuses().drop_old(now)
+            self._publish()
+        return Changed(before=before, roster=roster)
+
     def _sign(
-        self, members: Members, *, before: Roster | None, now: int, validity: int = ROSTER_VALIDITY
+        self,
+        members: Members,
+        *,
+        before: Roster | None,
+        now: int,
+        validity: int = ROSTER_VALIDITY,
+        authority: Authority | None = None,
+        signer: Identity | None = None,
     ) -> Roster:
         pin = self.pin
+        if before is not None and authority is None:
+            check_may_sign(self.root, before)
+            authority = Authority.of(before)
+        authority = authority or Authority()
         data = sign_roster(
             members,
-            root=self.root,
+            root=signer or self.root,
             pin=pin,
             previous=0 if before is None else before.version,
             now=now,
             validity=validity,
+            successions=authority.successions,
+            grants=authority.grants,
         )
         # Whatever everybody else would refuse is refused here, before it is written.
         roster = open_roster(data, pin)
         check_successor(None if before is None else before.head, roster.head)
-        self.register.write_roster(data)
+        self.register.write_roster(data, roster)
         return roster
 
     def _publish(self) -> None:
@@ -201,6 +278,8 @@ def admission(register: Register, member: Candidate, *, now: int) -> Edit:
 def _admit(
     register: Register, member: Candidate, now: int, members: Members, _version: int
 ) -> Members:
+    if member.identity_spki in owner_keys(register.roster(), register.pin):
+        raise NotAdmittedError(f"{member.name} brings an owner's key: make it anew")
     devices = enlist(members.devices, member, not_after=now + MEMBER_VALIDITY)
     _check_reader_key(register, member, now)
     return Members(devices=devices, channels=members.channels)

@@ -47,6 +47,11 @@ class Overview:
     name: str
     """Empty where only the bundle is at hand: it is the owner's own word."""
     root_fingerprint: str
+    """Of the first root, which everybody pins."""
+    present_root: str
+    """Fingerprint of the root of today: another one after a rotation."""
+    owners: tuple[str, ...]
+    """Fingerprints of those whom it granted to sign as well."""
     roster_version: int
     roster_expires: int
     members: tuple[Member, ...]
@@ -65,6 +70,8 @@ def read_overview(directory: Path, *, now: int) -> Overview:
     return Overview(
         name=Register(directory).name or "",
         root_fingerprint=bundle.pin().fingerprint,
+        present_root=fingerprint(roster.head.root.spki),
+        owners=tuple(fingerprint(key.spki) for key in roster.head.granted),
         roster_version=roster.version,
         roster_expires=roster.expires,
         members=tuple(

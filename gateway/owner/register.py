@@ -6,6 +6,7 @@ is a pure function from members to members, so that what was shown is what is si
 
 import contextlib
 import fcntl
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,10 @@ from gateway.owner.errors import FleetError
 from gateway.owner.excuses import ExcuseFolder
 from gateway.owner.signing import Members, next_version, open_roster
 
-_KEY, _NAME, _PIN, _ROSTER, _LOCK = "root.pem", "name", "root.pub", "roster", "lock"
+_KEY, _NAME, _PIN, _ROSTER = "root.pem", "name", "root.pub", "roster"
+_HISTORY, _LOCK = "history", "lock"
+_MOST_REMEMBERED = 1000
+"""Rosters that were once the newest here: by them a pull tells an old one from a foreign one."""
 
 Edit = Callable[[Members, int], Members]
 """From the members to other ones; the number is the version of the roster that will list them.
@@ -55,10 +59,29 @@ class Register:
         """Where this owner's private key is."""
         return self.private / _KEY
 
-    def create(self, name: str, pin: Pin) -> None:
-        """Write the fleet's name and first root, into a private part that is there."""
+    def next_key_file(self, kid: bytes) -> Path:
+        """Where a new root's private key is until a roster that names it is signed."""
+        return self.private / f"root-{kid.hex()}.pem"
+
+    def write_name(self, name: str) -> None:
+        """Write what the owner calls the fleet."""
         write_whole(self.private / _NAME, f"{name}\n".encode(), mode=0o600)
+
+    def write_pin(self, pin: Pin) -> None:
+        """Write the fleet's first root; it never changes."""
         write_whole(self.private / _PIN, pin.to_pem(), mode=0o600)
+
+    def finish_rotation(self) -> None:
+        """Put a new root's key in its place if a roster names it; a rotation may have been cut.
+
+        Raises: FleetError, TrustError, WireError.
+        """
+        waiting = self.private / self.next_key_file(self.roster().head.root.kid).name
+        with errors_of(self.directory):
+            if waiting.exists():
+                waiting.replace(self.key_file)
+            for path in self.private.glob("root-*.pem"):
+                path.unlink()  # of a rotation that never was
 
     @property
     def name(self) -> str | None:
@@ -67,6 +90,11 @@ class Register:
             return (self.private / _NAME).read_text().strip()
         except OSError:
             return None
+
+    @property
+    def has_pin(self) -> bool:
+        """Whether a fleet's root is pinned here; a second owner's directory begins without one."""
+        return (self.private / _PIN).exists()
 
     @property
     def pin(self) -> Pin:
@@ -85,9 +113,21 @@ class Register:
         with errors_of(path):
             return open_roster(path.read_bytes(), self.pin)
 
-    def write_roster(self, data: bytes) -> None:
-        """Replace the roster signed last."""
+    def write_roster(self, data: bytes, roster: Roster) -> None:
+        """Replace the roster signed last, and remember that it was here."""
+        lines = [*self._history(), _line(roster)][-_MOST_REMEMBERED:]
+        write_whole(self.private / _HISTORY, "".join(lines).encode(), mode=0o600)
         write_whole(self.private / _ROSTER, data, mode=0o600)
+
+    def remembers(self, roster: Roster) -> bool:
+        """Tell whether a roster was once the one signed last here."""
+        return _line(roster) in self._history()
+
+    def _history(self) -> list[str]:
+        try:
+            return (self.private / _HISTORY).read_text().splitlines(keepends=True)
+        except FileNotFoundError:
+            return []
 
     def roster_file(self) -> bytes:
         """Return head and pages of the roster signed last, as a bundle's ``roster``."""
@@ -109,6 +149,11 @@ class Register:
         with (self.private / _LOCK).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _line(roster: Roster) -> str:
+    content = hashlib.sha256(roster.head.head.encode()).hexdigest()
+    return f"{roster.version} {content}\n"
 
 
 @contextlib.contextmanager

@@ -49,11 +49,20 @@ def next_version(previous: int, now: int) -> int:
 
 
 def sign_roster(
-    members: Members, *, root: Signer, pin: Pin, previous: int, now: int, validity: int
+    members: Members,
+    *,
+    root: Signer,
+    pin: Pin,
+    previous: int,
+    now: int,
+    validity: int,
+    successions: tuple[bytes, ...] = (),
+    grants: tuple[bytes, ...] = (),
 ) -> bytes:
     """Return head and pages as a bundle's ``roster`` file.
 
-    ``previous`` is the version it replaces (0 if none), ``validity`` in seconds.
+    ``root`` is the present root, or a key that it granted. ``previous`` is the version it replaces
+    (0 if none), ``validity`` in seconds.
 
     Raises:
         TooLargeError: more members than 200 pages hold.
@@ -65,6 +74,8 @@ def sign_roster(
         issued=now,
         expires=now + validity,
         page_hashes=tuple(page_hash(page) for page in pages),
+        successions=successions,
+        grants=grants,
     )
     return encode_bundle(cose.sign(head, root, pin.aad), pages)
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.demo.facts import becomes_true
 from tests.support.commands import Shell
+from tests.support.home import Home
 
 
 @pytest.fixture(scope="session")
@@ -131,3 +133,59 @@ def test_another_bundle_is_compared_with_the_roster_signed_last(owner: Shell) ->
     assert "another fleet's" in owner.fails("fleet", "diff", "./fleet", "./other")
     (given_away / "roster").write_bytes(b"nonsense")
     owner.fails("fleet", "diff", "./fleet", "./theirs")
+
+
+def test_a_second_owner_takes_over_when_the_first_laptop_is_lost(owner: Shell) -> None:
+    made = owner.ok("fleet", "owner", "init", "./ann", "--name", "ann", "--no-passphrase")
+    add = ("fleet", "owner", "add", "./fleet", "./ann/owner-request")
+    assert "+ owner ann" in owner.ok(*add, "--dry-run").out
+    digits = made.out.splitlines()[2].partition(":")[2].strip()
+    assert digits in owner.ok(*add, "--fingerprint", digits).out
+    assert "already" in owner.fails(*add)
+    assert "signs" not in owner.ok("fleet", "owner", "open", "./ann", "./fleet/public").err
+    shutil.rmtree(owner.directory / "fleet")
+    assert "Nothing was signed" in owner.ok("fleet", "rotate", "./ann", "--dry-run").out
+    owner.ok("fleet", "rotate", "./ann")
+    owner.ok("fleet", "revoke", "./ann", "gw-2")
+    shown = owner.ok("fleet", "show", "./ann/public", "--json").json
+    assert shown["present_root"] != shown["root_fingerprint"]
+    assert shown["owners"] == []
+    assert "Replaced by" in owner.ok("fleet", "show", "./ann").out
+
+
+def test_what_another_owner_signed_is_pulled_before_a_change(owner: Shell) -> None:
+    owner.ok("fleet", "owner", "init", "./ann", "--name", "ann", "--no-passphrase")
+    make = ("fleet", "owner", "open", "./ann", "./fleet/public")
+    assert "does not let your key sign yet" in owner.ok(*make).err
+    owner.ok("fleet", "owner", "add", "./fleet", "./ann/owner-request")
+    owner.ok("fleet", "pull", "./ann", "./fleet/public")
+    owner.ok("fleet", "revoke", "./ann", "gw-2")
+    assert "older" in owner.fails("fleet", "pull", "./ann", "./fleet/public")
+    assert "~ gateway gw-2, revoked" in owner.ok("fleet", "pull", "./fleet", "./ann").out
+    assert "was here already" in owner.ok("fleet", "pull", "./fleet", "./ann").out
+    assert "already" in owner.fails(*make)
+
+
+def test_an_owners_key_has_a_passphrase_and_keeps_it_through_a_rotation(owner: Shell) -> None:
+    (owner.directory / "old").write_text("correct horse\n")
+    (owner.directory / "new").write_text("battery staple\n")
+    given = ("--passphrase-file", "./old")
+    owner.ok("fleet", "init", "./locked", "--name", "locked", *given)
+    assert "--no-passphrase" in owner.fails("fleet", "owner", "init", "./ann", "--name", "ann")
+    assert "encrypted" in owner.fails("fleet", "rotate", "./locked")
+    owner.ok("fleet", "rotate", "./locked", *given)
+    owner.ok("fleet", "rotate", "./locked", *given, "--new-passphrase-file", "./new")
+    assert "does not open" in owner.fails("fleet", "renew", "./locked", *given)
+    owner.ok("fleet", "renew", "./locked", "--passphrase-file", "./new")
+
+
+def test_devices_go_on_reading_through_a_new_root(home: Home) -> None:
+    before = home.send("before", "hub")
+    home.ok("fleet", "rotate", "./fleet")
+    version = home.ok("fleet", "show", "./fleet", "--json").json["roster_version"]
+    serve_log = home.directory / "serve.log"
+    assert becomes_true(lambda: str(version) in serve_log.read_text())
+    assert [one["text"] for one in home.read("hub")] == ["before"]
+    home.send("after", "hub")
+    assert [one["text"] for one in home.read("hub")] == ["after"]
+    assert home.sent(before)["state"] == "settled"
