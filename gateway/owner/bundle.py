@@ -66,6 +66,13 @@ class PublicBundle:
                     found[data] = statement
         return found
 
+    def may_state(self, device: str, reader_spki: bytes) -> bool:
+        """Tell whether a device's file holds a reader key anywhere; nothing is verified."""
+        try:
+            return reader_spki in (self.keys / device).read_bytes()
+        except FileNotFoundError:
+            return False
+
     def add_statement(self, device: str, data: bytes, roster: Roster, now: int) -> None:
         """Put a statement beside the device's unexpired ones. Raises TrustError, WireError."""
         statement = verify_key_statement(data, device, roster)

@@ -278,19 +278,21 @@ def admission(register: Register, member: Candidate, *, now: int) -> Edit:
 def _admit(
     register: Register, member: Candidate, now: int, members: Members, _version: int
 ) -> Members:
-    if member.identity_spki in owner_keys(register.roster(), register.pin):
+    roster = register.roster()
+    if member.identity_spki in owner_keys(roster, register.pin):
         raise NotAdmittedError(f"{member.name} brings an owner's key: make it anew")
     devices = enlist(members.devices, member, not_after=now + MEMBER_VALIDITY)
-    _check_reader_key(register, member, now)
+    _check_reader_key(register.public, member, roster, now)
     return Members(devices=devices, channels=members.channels)
 
 
-def _check_reader_key(register: Register, member: Candidate, now: int) -> None:
+def _check_reader_key(public: PublicBundle, member: Candidate, roster: Roster, now: int) -> None:
     # One of two devices with the same key cannot use it, or was copied from the other.
-    roster = register.roster()
     for name in roster.devices if member.reader_spki else ():
-        stated = register.public.statements(name, roster, now).values()
-        if name != member.name and any(one.spki == member.reader_spki for one in stated):
+        if name == member.name or not public.may_state(name, member.reader_spki):
+            continue
+        stated = public.statements(name, roster, now).values()
+        if any(one.spki == member.reader_spki for one in stated):
             raise NotAdmittedError(
                 f"{member.name} brings the reader key of {name}: find out which of them made it"
             )
