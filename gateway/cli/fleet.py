@@ -154,8 +154,8 @@ def show_fingerprint(terminal: Terminal, member: "Candidate") -> None:
 def _preview_admission(
     terminal: Terminal, directory: Path, data: bytes, role: Role, fingerprint: str, as_json: bool
 ) -> None:
+    from gateway.owner.admission import admission
     from gateway.owner.difference import difference
-    from gateway.owner.fleet import admission
     from gateway.owner.join import examine
     from gateway.owner.register import Register
     from gateway.owner.signing import Members

@@ -6,33 +6,28 @@ list beside it that could say something else. ``public/roster`` is a copy of tha
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from device_sdk.identity import OWNER_KEY, Identity
 from device_sdk.trust import Pin, Roster, check_successor
 from device_sdk.wire.excuse import Excuse
-from device_sdk.wire.limits import DAY
 from device_sdk.wire.names import as_name
 from device_sdk.wire.owner_grant import OwnerRequest
 from device_sdk.wire.roster_page import ROLE_DEVICE
+from gateway.owner.admission import admission
 from gateway.owner.bundle import PublicBundle
-from gateway.owner.errors import FleetError, NotAdmittedError
-from gateway.owner.join import Candidate, enlist, examine
+from gateway.owner.errors import FleetError
+from gateway.owner.excuses import ExcuseFolder
+from gateway.owner.join import Candidate, examine
 from gateway.owner.owners import (
     Authority,
     check_grant,
     check_may_sign,
     grant,
-    owner_keys,
     succeed,
 )
 from gateway.owner.register import Edit, Register, errors_of
 from gateway.owner.signing import ROSTER_VALIDITY, Members, open_roster, sign_roster
-
-MEMBER_VALIDITY = 3650 * DAY
-"""A member stays one until it is revoked or, failing that, for ten years: what expires yearly and
-stops everything at once is the roster, which the owner renews as a whole."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,6 +162,7 @@ class Fleet:
             roster = self._sign(preview.after, before=preview.before, now=now, validity=validity)
             if member is not None and member.key_statement:
                 self.public.add_statement(member.name, member.key_statement, roster, now)
+            ExcuseFolder(self.public.excuses, roster, self.pin.aad).drop_old(now)
             self._publish()
         return Changed(before=preview.before, roster=roster)
 
@@ -231,7 +227,7 @@ class Fleet:
                 signer=new,
             )
             self.register.finish_rotation()
-            self.register.excuses().drop_old(now)
+            ExcuseFolder(self.public.excuses, roster, pin.aad).drop_old(now)
             self._publish()
         return Changed(before=before, roster=roster)
 
@@ -268,34 +264,6 @@ class Fleet:
 
     def _publish(self) -> None:
         self.public.write_roster(self.register.roster_file())
-
-
-def admission(register: Register, member: Candidate, *, now: int) -> Edit:
-    """Return the change that admits a candidate."""
-    return partial(_admit, register, member, now)
-
-
-def _admit(
-    register: Register, member: Candidate, now: int, members: Members, _version: int
-) -> Members:
-    roster = register.roster()
-    if member.identity_spki in owner_keys(roster, register.pin):
-        raise NotAdmittedError(f"{member.name} brings an owner's key: make it anew")
-    devices = enlist(members.devices, member, not_after=now + MEMBER_VALIDITY)
-    _check_reader_key(register.public, member, roster, now)
-    return Members(devices=devices, channels=members.channels)
-
-
-def _check_reader_key(public: PublicBundle, member: Candidate, roster: Roster, now: int) -> None:
-    # One of two devices with the same key cannot use it, or was copied from the other.
-    for name in roster.devices if member.reader_spki else ():
-        if name == member.name or not public.may_state(name, member.reader_spki):
-            continue
-        stated = public.statements(name, roster, now).values()
-        if any(one.spki == member.reader_spki for one in stated):
-            raise NotAdmittedError(
-                f"{member.name} brings the reader key of {name}: find out which of them made it"
-            )
 
 
 def check_free(directory: Path) -> None:

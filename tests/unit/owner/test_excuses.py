@@ -7,6 +7,7 @@ import pytest
 from device_sdk.trust import verify_excuse
 from device_sdk.wire.excuse import Excuse, excuse_file
 from device_sdk.wire.limits import DAY, MAX_EXCUSES, MAX_LIFETIME
+from gateway.owner import changes
 from gateway.owner.errors import NotChangedError
 from gateway.owner.fleet import Fleet
 
@@ -78,3 +79,11 @@ def test_more_excuses_than_a_gateway_looks_at_are_not_made(fleet: Fleet) -> None
     with pytest.raises(NotChangedError, match="revoke"):
         fleet.excuse("thermo", ID, ["hub"], now=NOW)
     fleet.excuse("thermo", (0).to_bytes(16), ["phone"], now=NOW)
+
+
+def test_the_next_roster_takes_old_excuses_out_as_well(fleet: Fleet) -> None:
+    fleet.excuse("thermo", ID, ["hub"], now=NOW)
+    fleet.change(changes.renew, now=NOW + MAX_LIFETIME)
+    assert read(fleet).readers == ("hub",)
+    fleet.change(changes.renew, now=NOW + MAX_LIFETIME + DAY)
+    assert list(fleet.public.excuses.iterdir()) == []
