@@ -7,13 +7,17 @@ from typing import Self
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from device_sdk.key_file import KeyFileError, load_key, save_key
+from device_sdk import key_file
+from device_sdk.key_file import KeyFileError, ScryptProfile, load_key, save_key
 from device_sdk.wire.suites import (
     VerifyKey,
     load_verify_key,
     sign_es256,
     sign_ps256,
 )
+
+DEVICE_KEY, OWNER_KEY = key_file.DEVICE_KEY, key_file.OWNER_KEY
+"""How a passphrase is stretched, by whose key it protects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,11 @@ class Identity:
             raise KeyFileError(f"{path} holds another kind of key than an identity")
         return cls.from_key(key)
 
-    def save(self, path: Path, passphrase: bytes | None) -> None:
+    def save(
+        self, path: Path, passphrase: bytes | None, profile: ScryptProfile = DEVICE_KEY
+    ) -> None:
         """Write the identity to a file of mode 0600, encrypted if there is a passphrase."""
-        save_key(path, self.key, passphrase)
+        save_key(path, self.key, passphrase, profile)
 
     @property
     def alg(self) -> int:

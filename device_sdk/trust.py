@@ -20,6 +20,7 @@ from device_sdk.wire.errors import KeyFormatError, SealgateError, SignatureError
 from device_sdk.wire.excuse import Excuse
 from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.limits import CLOCK_SKEW
+from device_sdk.wire.owner_grant import OwnerGrant
 from device_sdk.wire.roster_head import RootSuccession, RosterHead
 from device_sdk.wire.roster_page import (
     ROLE_DEVICE,
@@ -95,36 +96,56 @@ class Pin:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VerifiedHead:
-    """A roster head that the fleet's root signed; its pages may still be missing."""
+    """A roster head that the fleet's owner signed; its pages may still be missing."""
 
     data: bytes
     head: RosterHead
     root: VerifyKey
-    """The root that signed it: the pinned one, or a successor it vouches for."""
+    """The present root: the pinned one, or a successor that it vouches for."""
+    granted: tuple[VerifyKey, ...] = ()
+    """The keys that may sign for the owner besides, by the present root's grants."""
+
+    def signer(self, kid: bytes) -> VerifyKey:
+        """Return the owner's key of this id; the root if there is none, which then does not fit."""
+        return next((key for key in self.granted if key.kid == kid), self.root)
 
 
 def verify_head(pin: Pin, data: bytes) -> VerifiedHead:
     """Verify a signed roster head.
 
     Raises:
-        WireError: not a roster head, or not signed by this fleet's root.
+        WireError: not a roster head, or not signed by an owner of this fleet.
     """
     unverified = cose.parse_signed(RosterHead, data)
-    root = _current_root(pin, unverified.claims)
-    head = unverified.verify(root, pin.aad)
+    head = unverified.claims
     if head.fleet_id != pin.fleet_id:
         raise SignatureError("the roster belongs to another fleet than the pinned root")
-    return VerifiedHead(data=data, head=head, root=root)
+    root = _current_root(pin, head)
+    granted = tuple(_granted(grant, root, pin) for grant in head.grants)
+    verified = VerifiedHead(data=data, head=head, root=root, granted=granted)
+    unverified.verify(verified.signer(unverified.kid), pin.aad)
+    return verified
 
 
 def _current_root(pin: Pin, head: RosterHead) -> VerifyKey:
     root = pin.root
     for data in head.successions:
-        succession = cose.parse_signed(RootSuccession, data).verify(root, pin.aad)
+        unverified = cose.parse_signed(RootSuccession, data)
+        grant = unverified.claims.grant
+        signer = _granted(grant, root, pin) if grant else root
+        succession = unverified.verify(signer, pin.aad)
         if succession.fleet_id != pin.fleet_id:
             raise SignatureError("a root succession belongs to another fleet")
         root = load_verify_key(succession.next_root_spki)
     return root
+
+
+def _granted(data: bytes, root: VerifyKey, pin: Pin) -> VerifyKey:
+    # A grant of an older root does not verify any more: a rotation ends them all (PROTOCOL 8.4).
+    grant = cose.parse_signed(OwnerGrant, data).verify(root, pin.aad)
+    if grant.fleet_id != pin.fleet_id:
+        raise SignatureError("an owner's grant belongs to another fleet")
+    return grant.owner
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -261,5 +282,6 @@ def newest_key(statements: Iterable[KeyStatement], *, now: int, until: int) -> K
 
 
 def verify_excuse(data: bytes, roster: Roster, aad: bytes) -> Excuse:
-    """Return an excuse signed by the owner's current root. Raises WireError."""
-    return cose.parse_signed(Excuse, data).verify(roster.head.root, aad)
+    """Return an excuse signed by the owner: by any key that may sign rosters. Raises WireError."""
+    unverified = cose.parse_signed(Excuse, data)
+    return unverified.verify(roster.head.signer(unverified.kid), aad)

@@ -23,16 +23,18 @@ def init(
     with terminal.busy(f"Making {name}'s keys ..."):
         request = create_device(directory, name, passphrase, now=int(time.time()))
     terminal.say(f"Made the device {name} in {directory}")
-    terminal.say(f"Fingerprint: {_fingerprint(request)}")
+    for line in _fingerprint(request):
+        terminal.say(line)
     terminal.say(f"Next, the owner: sealgate fleet admit FLEET {request}")
 
 
-def _fingerprint(request: Path) -> str:
+def _fingerprint(request: Path) -> tuple[str, str]:
     """Of the identity key that a join request names, as the owner's commands print it."""
     from device_sdk.wire.join_request import verify_join_request
-    from device_sdk.wire.suites import fingerprint
+    from device_sdk.wire.suites import fingerprint, fingerprint_digits
 
-    return fingerprint(verify_join_request(request.read_bytes())[0].identity_spki)
+    spki = verify_join_request(request.read_bytes())[0].identity_spki
+    return f"Fingerprint: {fingerprint(spki)}", f"In digits:   {fingerprint_digits(spki)}"
 
 
 def trust(

@@ -48,6 +48,12 @@ MAX_SUCCESSIONS = 16
 MAX_KEY_STATEMENTS = 64
 """Unexpired reader-key statements of one device: three in normal use, more after restores."""
 
+MAX_GRANTS = 8
+"""Owners beside the root: people, not machines."""
+
+MAX_EXCUSES = 1000
+"""Excuses in an owner's bundle: single cases, which a gateway looks at again and again."""
+
 MAX_ID = 64
 """Characters of a device id or channel name: they are topic levels and certificate names."""
 

@@ -66,6 +66,13 @@ def fingerprint(spki: bytes) -> str:
     return hashlib.sha256(spki).hexdigest()
 
 
+def fingerprint_digits(spki: bytes) -> str:
+    """Return the last 60 decimal digits of SHA-256 of a SubjectPublicKeyInfo, in twelve groups of
+    five: what people read to each other (PROTOCOL 8.2). 199 bits."""
+    digits = f"{int.from_bytes(hashlib.sha256(spki).digest()) % 10**60:060}"
+    return " ".join(digits[at : at + 5] for at in range(0, 60, 5))
+
+
 class Signer(Protocol):
     """Who signs: a device, gateway or owner identity, wherever its private key lives."""
 

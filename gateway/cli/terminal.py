@@ -58,6 +58,37 @@ class Terminal:
             self.warn(f"without a passphrase {what} is stored unencrypted (see --passphrase-file)")
         return passphrase.encode() or None
 
+    def owner_passphrase(
+        self, file: Path | None, *, what: str, none_wanted: bool = False
+    ) -> bytes | None:
+        """Return the passphrase for an owner's new key, None only if that was asked for.
+
+        Raises:
+            PassphraseFileError: there is none and nobody who can be asked for one, both are given,
+                or see `new_passphrase`.
+        """
+        if none_wanted:
+            if file is not None:
+                raise PassphraseFileError("expected --passphrase-file or --no-passphrase, got both")
+            self.warn(
+                f"{what} is stored unencrypted: whoever copies that file owns the fleet, and can "
+                "admit and revoke whom they like"
+            )
+            return None
+        if file is not None:
+            return _read_passphrase(file)
+        passphrase = ""
+        if self.has_person:
+            passphrase = getpass.getpass(f"Passphrase for {what}: ")
+            if passphrase and getpass.getpass("The same again: ") != passphrase:
+                raise PassphraseFileError("the two passphrases differ")
+        if not passphrase:
+            raise PassphraseFileError(
+                f"{what} needs a passphrase: give --passphrase-file FILE, or --no-passphrase to "
+                "leave it open to whoever copies the file"
+            )
+        return passphrase.encode()
+
     def passphrase(self, file: Path | None, *, key_file: Path) -> bytes | None:
         """Return the passphrase of an existing key, None if it has none or nobody can be asked.
 

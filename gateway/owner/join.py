@@ -9,7 +9,7 @@ from device_sdk.wire.join_request import verify_join_request
 from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.limits import CLOCK_SKEW
 from device_sdk.wire.roster_page import ROLE_DEVICE, DeviceEntry
-from device_sdk.wire.suites import fingerprint
+from device_sdk.wire.suites import fingerprint, fingerprint_digits
 from gateway.owner.errors import NotAdmittedError
 
 RESERVED_NAMES = frozenset({"operator"})
@@ -32,6 +32,11 @@ class Candidate:
     def fingerprint(self) -> str:
         """SHA-256 of the identity key, 64 hex digits: what owner and device compare."""
         return fingerprint(self.identity_spki)
+
+    @property
+    def digits(self) -> str:
+        """The same as 60 decimal digits in groups of five."""
+        return fingerprint_digits(self.identity_spki)
 
 
 def examine(data: bytes, *, role: str, now: int, fingerprint: str = "") -> Candidate:
@@ -58,12 +63,18 @@ def examine(data: bytes, *, role: str, now: int, fingerprint: str = "") -> Candi
         key_statement=request.key_statement,
         reader_spki=b"" if statement is None else statement.spki,
     )
-    if fingerprint and candidate.fingerprint != fingerprint.lower():
+    if fingerprint and not _is_of(candidate, fingerprint):
         raise NotAdmittedError(
             f"the join request is not by the key you expect: its fingerprint is "
-            f"{candidate.fingerprint}"
+            f"{candidate.fingerprint}, in digits {candidate.digits}"
         )
     return candidate
+
+
+def _is_of(candidate: Candidate, expected: str) -> bool:
+    """Compare all 64 hex digits or all 60 decimal ones, however they are spaced."""
+    typed = "".join(expected.split()).lower()
+    return typed in (candidate.fingerprint, candidate.digits.replace(" ", ""))
 
 
 def _check_name(name: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import backlog, jetstream, lifecycles, relay, sealing
+from tests.bench import backlog, fleet_size, jetstream, lifecycles, relay, sealing
 from tests.brokers.mosquitto import Mosquitto
 
 _GOALS = {
@@ -31,6 +31,7 @@ def main() -> None:
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
     console.print(_sealing_table())
+    console.print(fleet_size.table())
     console.print(_lifecycle_table())
     for table in backlog.tables(_BACKLOG):
         console.print(table)

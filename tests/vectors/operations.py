@@ -16,9 +16,10 @@ from device_sdk.wire.excuse import Excuse
 from device_sdk.wire.join_request import verify_join_request
 from device_sdk.wire.key_statement import KeyStatement, decode_key_list
 from device_sdk.wire.notice import Notice
+from device_sdk.wire.owner_grant import OwnerGrant, verify_owner_request
 from device_sdk.wire.query import Query, Seen
 from device_sdk.wire.read_ack import ReadAck
-from device_sdk.wire.roster_head import RootSuccession
+from device_sdk.wire.roster_head import RootSuccession, RosterHead
 from device_sdk.wire.roster_page import (
     ROLE_DEVICE,
     ROLE_GATEWAY,
@@ -246,6 +247,10 @@ def admit(given: Json) -> Json:
     return outcome
 
 
+def verify_owner(given: Json) -> Json:
+    return {"claims": plain(verify_owner_request(bytes.fromhex(given["data"])))}
+
+
 def log_in(given: Json) -> Json:
     unverified = login.parse_token(given["token"])
     user = given["user"]
@@ -281,7 +286,7 @@ def verify_roster(given: Json) -> Json:
     complete.check_current(NOW)
     return {
         "version": complete.version,
-        "signed_by": verified.root.kid.hex(),
+        "signed_by": cose.parse_signed(RosterHead, head).kid.hex(),
         "devices": sorted(complete.devices),
         "channels": sorted(complete.channels),
     }
@@ -302,6 +307,8 @@ OPERATIONS: dict[str, Callable[[Json], Json]] = {
     "merkle-inclusion": check_inclusion,
     "merkle-tree": grow_tree,
     "notice": record(Notice, ROLE_GATEWAY),
+    "owner-grant": record(OwnerGrant),
+    "owner-request": verify_owner,
     "padded-length": pad,
     "public-key": load_key,
     "query": record(Query),

@@ -10,6 +10,7 @@ from device_sdk.wire.join_request import JoinRequest
 from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.login import Login
 from device_sdk.wire.notice import MAX_EVENTS, EventKind, Notice
+from device_sdk.wire.owner_grant import OwnerGrant, OwnerRequest
 from device_sdk.wire.query import MAX_QUERIED, Query, Seen
 from device_sdk.wire.read_ack import ReadAck
 from device_sdk.wire.reasons import Reason
@@ -25,6 +26,8 @@ RECORDS: list[type[Record]] = [
     KeyStatement,
     Login,
     Notice,
+    OwnerGrant,
+    OwnerRequest,
     Query,
     ReadAck,
     RootSuccession,
@@ -63,7 +66,7 @@ def test_every_clause_that_the_code_cites_is_there() -> None:
 
 
 def test_every_media_type_is_listed_and_used() -> None:
-    listed = set(re.findall(r"`(application/sealgate-[a-z]+\+cose)`", section("## 16 ")))
+    listed = set(re.findall(r"`(application/sealgate-[a-z-]+\+cose)`", section("## 16 ")))
     assert listed == {record.TYP for record in RECORDS} | {header.TYP}
     for typ in listed - {header.TYP}:
         assert f'"{typ}"' in TEXT.replace("`", '"')
@@ -103,6 +106,7 @@ def test_the_algorithms_are_those_of_the_code() -> None:
 def test_the_limits_are_those_of_the_code() -> None:
     table = {cells[0]: cells[1].replace(",", "") for cells in rows(section("## 11 "))[2:]}
     statements: list[type[Record]] = [ReadAck, KeyStatement, RootSuccession, State, Login]
+    statements += [OwnerGrant, OwnerRequest]
     batches: list[type[Record]] = [Notice, Query, Seen, Excuse]
     assert {record.LIMIT for record in statements} == {limits.MAX_STATEMENT}
     assert {record.LIMIT for record in batches} == {limits.MAX_BATCH}
@@ -119,12 +123,14 @@ def test_the_limits_are_those_of_the_code() -> None:
         "copy": limits.MAX_COPY,
         "envelope": limits.MAX_ENVELOPE,
         "public key, SPKI": suites.SPKI_LIMIT,
-        "ack, key statement, succession, state, login": limits.MAX_STATEMENT,
+        "ack, key statement, succession, grant, owner request, state, login": limits.MAX_STATEMENT,
         "join request": JoinRequest.LIMIT,
         "notice, query, seen, excuse": limits.MAX_BATCH,
         "events in a notice; messages in a query or seen": MAX_EVENTS,
         "roster head": RosterHead.LIMIT,
         "roster page; pages": f"{limits.MAX_ROSTER_PAGE}; {limits.MAX_ROSTER_PAGES}",
+        "owners beside the root": limits.MAX_GRANTS,
+        "excuses in a bundle": limits.MAX_EXCUSES,
         "key statements of a device": limits.MAX_KEY_STATEMENTS,
         "lifetime (exp - now)": f"{limits.MAX_LIFETIME // limits.DAY} days",
         "difference between two clocks": f"{limits.CLOCK_SKEW // 60} minutes",

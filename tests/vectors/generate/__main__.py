@@ -36,6 +36,8 @@ FILES: dict[str, tuple[str, Callable[[], list[Vector]]]] = {
     "merkle-inclusion": ("5.2", calculations.merkle_inclusion_vectors),
     "merkle-tree": ("5.2", calculations.merkle_tree_vectors),
     "notice": ("10.1", notices.notice_vectors),
+    "owner-grant": ("8.4", rosters.owner_grant_vectors),
+    "owner-request": ("8.4", rosters.owner_request_vectors),
     "padded-length": ("5.4", calculations.padded_length_vectors),
     "public-key": ("3", public_keys.public_key_vectors),
     "query": ("10.2", records.query_vectors),
