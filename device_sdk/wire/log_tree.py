@@ -105,20 +105,16 @@ def _climb(first: int, second: int, nodes: list[Hash]) -> tuple[Hash, Hash] | No
 
 
 def _hash_of(leaves: Range, node: Lookup) -> Hash:
-    """Return the hash of a subtree as RFC 9162 cuts it: complete ones, ever smaller to the right."""
+    """Return a subtree's hash as RFC 9162 cuts it: complete ones, smaller to the right."""
     start, end = leaves
-    left: list[Hash] = []
-    while True:
-        size = end - start
-        if size & (size - 1) == 0:
-            level = size.bit_length() - 1
-            hashed = node(level, start >> level)
-            break
-        level = size.bit_length() - 1
-        left.append(node(level, start >> level))
+    whole: list[Hash] = []
+    while start < end:
+        level = (end - start).bit_length() - 1
+        whole.append(node(level, start >> level))
         start += 1 << level
-    for sibling in reversed(left):
-        hashed = node_hash(sibling, hashed)
+    hashed = whole.pop()
+    while whole:
+        hashed = node_hash(whole.pop(), hashed)
     return hashed
 
 
