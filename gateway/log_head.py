@@ -28,6 +28,8 @@ class LogHead:
         self._said: tuple[int, bytes] = (0, b"")
         self._data = b""
         self._changed = asyncio.Event()
+        self.shown = asyncio.Event()
+        """Whether this connection has seen the head."""
         self._log = structlog.get_logger("gateway.log_head")
 
     @property
@@ -47,17 +49,24 @@ class LogHead:
 
     async def run(self, connection: Connection, anew: float = ANEW) -> None:
         """Publish the head now, whenever the log has grown, and every ``anew`` seconds."""
-        await self._keeper.write(transparency.begin)
-        self._said = (0, b"")
-        while True:
-            await self._publish(connection)
-            try:
-                async with asyncio.timeout(anew):
-                    await self._changed.wait()
-            except TimeoutError:
-                self._said = (0, b"")
-            finally:
-                self._changed.clear()
+        try:
+            await self._keeper.write(transparency.begin)
+            self._said = (0, b"")
+            while True:
+                await self._publish(connection)
+                self.shown.set()
+                await self._wait(anew)
+        finally:
+            self.shown.clear()
+
+    async def _wait(self, anew: float) -> None:
+        try:
+            async with asyncio.timeout(anew):
+                await self._changed.wait()
+        except TimeoutError:
+            self._said = (0, b"")
+        finally:
+            self._changed.clear()
 
     async def _publish(self, connection: Connection) -> None:
         size, root = await self._keeper.read(transparency.size_and_root)

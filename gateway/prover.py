@@ -16,8 +16,14 @@ from gateway.store.port import Reading
 class Prover:
     """The newest question of each device, waiting for its answer."""
 
-    def __init__(self, keeper: Keeper, topics: Topics, name: str) -> None:
+    def __init__(self, keeper: Keeper, topics: Topics, name: str, shown: asyncio.Event) -> None:
+        """Answer for the gateway ``name`` once its head is ``shown`` at the connection.
+
+        A device that hears *no* first, and only then that the log is a new one, would take the
+        loss of a ledger for a lie.
+        """
         self._keeper = keeper
+        self._shown = shown
         self._topics = topics
         self._name = name
         self._questions: dict[str, Prove] = {}
@@ -34,6 +40,7 @@ class Prover:
         """Answer until the connection is lost (LinkLostError)."""
         while True:
             self._wake.clear()
+            await self._shown.wait()
             while self._questions:
                 device = next(iter(self._questions))
                 await self._answer(connection, self._questions.pop(device))

@@ -48,7 +48,7 @@ class Session:
         self._carry_out = carry_out
         self._intake = Intake(connection, keeper, topics, marker, self)
         self._enquiries = Enquiries(keeper, teller, carry_out)
-        self._prover = Prover(keeper, topics, name)
+        self._prover = Prover(keeper, topics, name, log_head.shown)
         self.sweeper = Sweeper(connection, keeper, topics, deliverer, name)
 
     async def run(

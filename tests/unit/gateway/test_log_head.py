@@ -101,7 +101,8 @@ async def test_a_device_that_asks_is_shown_that_the_log_has_only_grown(
         await announce(fleet, parts, serial)
     large, large_root = await parts.keeper.read(transparency.size_and_root)
     broker = BrokerDouble()
-    prover = Prover(parts.keeper, TOPICS, "gw-1")
+    shown = asyncio.Event()
+    prover = Prover(parts.keeper, TOPICS, "gw-1", shown)
     running = asyncio.ensure_future(prover.run(broker))
     for gateway in ("gw-2", "gw-1"):
         asked = Prove(device="hub", gateway=gateway, first=small, second=large)
@@ -112,6 +113,10 @@ async def test_a_device_that_asks_is_shown_that_the_log_has_only_grown(
         )
         assert decision.prove == asked
         prover.ask(asked)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert broker.published == []  # before the head itself was
+    shown.set()
     ((topic, payload),) = await broker.until(1)
     assert topic == TOPICS.proof("hub")
     assert topic not in broker.retained
