@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from device_sdk.wire.limits import DAY
+from gateway.cli import judge
 from gateway.cli.terminal import AsJson, Terminal, date
 
 app = typer.Typer(rich_markup_mode=None)
+app.command("judge", epilog=judge.EXAMPLE)(judge.judge)
 
 
 @app.callback()

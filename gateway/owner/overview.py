@@ -48,11 +48,7 @@ def read_overview(directory: Path, *, now: int) -> Overview:
         FleetError: no fleet and no bundle.
         TrustError, WireError: a bundle that its root did not sign.
     """
-    bundle = PublicBundle(directory / "public")
-    if not bundle.root_file.exists():
-        bundle = PublicBundle(directory)
-    if not bundle.root_file.exists():
-        raise FleetError(f"{directory} holds no fleet and no bundle: expected a root.pub in it")
+    bundle = find_bundle(directory)
     roster = bundle.roster()
     return Overview(
         name=fleet_name(directory) or "",
@@ -64,6 +60,20 @@ def read_overview(directory: Path, *, now: int) -> Overview:
             for name, entry in sorted(roster.devices.items())
         ),
     )
+
+
+def find_bundle(directory: Path) -> PublicBundle:
+    """Return the bundle in a fleet's directory, or the copy that a directory is.
+
+    Raises:
+        FleetError: no fleet and no bundle.
+    """
+    bundle = PublicBundle(directory / "public")
+    if not bundle.root_file.exists():
+        bundle = PublicBundle(directory)
+    if not bundle.root_file.exists():
+        raise FleetError(f"{directory} holds no fleet and no bundle: expected a root.pub in it")
+    return bundle
 
 
 def _member(
