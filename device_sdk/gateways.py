@@ -101,6 +101,11 @@ class Gateways:
         ]
         return max(fresh, key=lambda state: state.time, default=None)
 
+    def heard_at(self, gateway: str) -> float:
+        """Return the tick at which a gateway's latest state came; 0 before the first."""
+        heard = self._heard.get(gateway)
+        return 0.0 if heard is None else heard.tick
+
     def latest(self) -> State | None:
         """Return the latest state of any gateway, online or not."""
         states = (heard.state for heard in self._heard.values())

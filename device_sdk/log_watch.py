@@ -108,9 +108,14 @@ class LogWatch:
         """There is a new connection."""
         self._proving.start_over()
 
-    def ask(self, now: int, tick: float, online: str) -> list[Publish]:
-        """Return the next question, if it is time for one. ``online`` is a gateway's name or ""."""
+    def ask(self, now: int, tick: float, online: str, heard_at: float) -> list[Publish]:
+        """Return the next question, if it is time for one.
+
+        ``online`` is the name of the gateway that is, or empty; ``heard_at`` the tick of its latest
+        state.
+        """
         self._read_mail(now)
+        self._proving.heard(heard_at)
         self._online = online if online in self._believed else ""
         if not self._online or self._proving.is_busy(tick):
             return []

@@ -1,7 +1,8 @@
 """Asking a gateway to prove something about its log: one question at a time (PROTOCOL 10.5).
 
 Each thing that is to be proved is asked for a few times, later and later, while its gateway is
-online; after that it counts as not shown.
+online; after that it counts as not shown. A try counts only if the gateway was heard some time
+after it: one that hangs or has crashed meanwhile has denied nothing.
 """
 
 from collections.abc import Hashable, Iterable
@@ -39,12 +40,18 @@ class Proving:
         self._name, self._signer, self._aad = name, signer, aad
         self._topic = topics.prove(name)
         self._paces: dict[Hashable, Pace] = {}
+        self._tried_at: dict[Hashable, float] = {}
+        self._heard_at = 0.0
         self._asked: Question | None = None
         self._patient_until = 0.0
 
     def start_over(self) -> None:
         """No answer will come to what was asked: there is a new connection."""
         self._asked = None
+
+    def heard(self, tick: float) -> None:
+        """The gateway has said something at this tick."""
+        self._heard_at = tick
 
     def is_due(self, thing: Hashable, tick: float) -> bool:
         """Tell whether to ask for something now."""
@@ -53,7 +60,7 @@ class Proving:
     def is_given_up(self, thing: Hashable, tick: float) -> bool:
         """Tell whether something was asked for often enough, and has not come."""
         pace = self._pace(thing)
-        return pace.tries >= TRIES and pace.due <= tick
+        return pace.tries >= TRIES and pace.due <= tick and self._has_outlived(thing)
 
     def is_busy(self, tick: float) -> bool:
         """Tell whether the answer to a question may still come."""
@@ -64,7 +71,11 @@ class Proving:
     def ask(self, question: Question, tick: float) -> Publish:
         """Return the question to publish; from now on its answer is awaited."""
         for thing in question.things:
-            self._pace(thing).tried(tick, AGAIN)
+            pace = self._pace(thing)
+            if pace.tries and not self._has_outlived(thing):
+                pace.tries -= 1
+            pace.tried(tick, AGAIN)
+            self._tried_at[thing] = tick
         self._asked, self._patient_until = question, tick + PATIENCE
         prove = Prove(
             device=self._name,
@@ -86,6 +97,7 @@ class Proving:
     def done(self, thing: Hashable) -> None:
         """Something was shown, or is not asked for any more."""
         self._paces.pop(thing, None)
+        self._tried_at.pop(thing, None)
 
     def next_due(self, things: Iterable[Hashable]) -> float | None:
         """Return the tick at which to ask for any of these things, or to give it up."""
@@ -93,6 +105,10 @@ class Proving:
         if due is None or self._asked is None:
             return due
         return max(due, self._patient_until)
+
+    def _has_outlived(self, thing: Hashable) -> bool:
+        """Tell whether the gateway was heard when it had had the time to answer the last try."""
+        return self._heard_at >= self._tried_at.get(thing, 0.0) + PATIENCE
 
     def _pace(self, thing: Hashable) -> Pace:
         return self._paces.setdefault(thing, Pace())

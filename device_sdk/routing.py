@@ -257,9 +257,13 @@ class Router:
         """Return what is to be said by now: envelopes, outcomes taken note of, and a query."""
         outbox = self._parts.outbox
         said = outbox.due(moment.tick) + outbox.seen(moment.now) + self._query(moment)
-        online = self._parts.gateways.online(moment.now, moment.tick)
-        log = self._parts.log
-        return said + log.ask(moment.now, moment.tick, online.gateway if online else "")
+        return said + self._ask_for_proof(moment)
+
+    def _ask_for_proof(self, moment: Moment) -> list[Publish]:
+        gateways, log = self._parts.gateways, self._parts.log
+        online = gateways.online(moment.now, moment.tick)
+        name = online.gateway if online is not None else ""
+        return log.ask(moment.now, moment.tick, name, gateways.heard_at(name))
 
     def _query(self, moment: Moment) -> list[Publish]:
         outbox, inbox, queries = self._parts.outbox, self._parts.inbox, self._parts.queries

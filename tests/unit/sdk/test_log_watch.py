@@ -30,6 +30,8 @@ class Watcher:
 
     def __init__(self, fleet: Fleet, path: Path) -> None:
         self.fleet, self.path, self.tick = fleet, path, 100.0
+        self.heard_at: float | None = None
+        """When the gateway was heard last; None is always."""
         self.roster = fleet.roster()
         self.open()
 
@@ -50,7 +52,8 @@ class Watcher:
         self.watch.take_head(gateway, data, NOW)
 
     def ask(self, online: str = GW) -> list[Prove]:
-        asked = self.watch.ask(NOW, self.tick, online)
+        heard_at = self.tick if self.heard_at is None else self.heard_at
+        asked = self.watch.ask(NOW, self.tick, online, heard_at)
         return [cose.parse_signed(Prove, one.payload).claims for one in asked]
 
     def talk(self, log: GatewayLog | None) -> int:
@@ -218,6 +221,20 @@ def test_a_gateway_that_does_not_answer_is_asked_a_few_times_and_reported(
     watcher.show(log.head())
     assert watcher.talk(None) == TRIES
     assert (watcher.size, watcher.kinds) == (3, [ReportKind.UNPROVEN])
+
+
+def test_a_gateway_that_hangs_has_denied_nothing_and_may_answer_later(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.grow()
+    watcher.show(log.head())
+    watcher.heard_at = watcher.tick
+    assert watcher.talk(None) > TRIES
+    assert watcher.kinds == []
+    watcher.heard_at = watcher.tick
+    watcher.talk(log)
+    assert (watcher.size, watcher.kinds) == (4, [])
 
 
 def test_while_no_gateway_is_online_nothing_is_asked_and_nothing_held_against_it(
