@@ -193,6 +193,8 @@ class LogWatch:
 
     def _is_old(self, known: Shown, shown: Shown) -> bool:
         """Tell whether a gateway's head is one from before, which a broker may have kept."""
+        if self._store.is_given_up(shown.head.log_id):
+            return True  # no process comes back
         before = self._store.find(shown)
         if before is not None and before.state in (HeadState.SETTLED, HeadState.DOUBTED):
             return True

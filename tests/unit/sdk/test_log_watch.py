@@ -125,6 +125,9 @@ def test_a_head_that_is_not_by_the_topics_gateway_is_not_believed(
         watcher.show(log.head(signer=device_fleet.identities["gw-2"]))
     with pytest.raises(WireError):
         watcher.show(log.head()[:-1])
+    turned = log.head()
+    with pytest.raises(SignatureError):
+        watcher.show(turned[:-1] + bytes([turned[-1] ^ 1]))
     assert watcher.watch.newest() == b""
 
 
@@ -183,6 +186,42 @@ def test_a_ledger_from_a_backup_begins_a_new_log_and_is_never_a_split_view(
     watcher.show(log.head())
     watcher.talk(log)
     assert (watcher.size, watcher.kinds) == (4 + grown, [ReportKind.NEW_LOG])
+
+
+def test_a_head_of_a_log_that_was_given_up_does_not_bring_it_back(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    log.grow(2)
+    known = log.head()
+    watcher.show(known)
+    log.grow(3)
+    unknown = log.head()
+    log.restart(size=3)
+    log.grow()
+    watcher.show(log.head())
+    watcher.talk(log)
+    for old in (known, unknown):
+        watcher.show(old)
+        watcher.talk(log)
+    assert (watcher.size, watcher.kinds) == (4, [ReportKind.NEW_LOG])
+
+
+def test_others_heads_wait_until_the_gateways_own_next_one_is_settled(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.grow(2)
+    lost = log.head()
+    watcher.watch.hear(lost, "thermo-1")
+    log.restart(size=2)
+    log.grow(5)
+    watcher.show(log.head())
+    (question,) = watcher.ask()
+    assert question.second == 7
+    watcher.tick += PATIENCE
+    assert watcher.ask() == []  # a *no* about the lost head would look like a lie
+    watcher.talk(log)
+    assert watcher.kinds == [ReportKind.NEW_LOG]
 
 
 def test_two_roots_for_one_size_of_one_log_are_a_split_view_with_both_heads_as_evidence(
@@ -366,7 +405,9 @@ def test_a_head_that_no_gateway_of_the_fleet_signed_is_passed_over(
     other = log.fork()
     other.leaves[0] = bytes(32)
     forged = other.head(signer=watcher.fleet.identities["thermo-1"])
-    for data in (forged, other.head()[:-1], b"anything", b""):
+    genuine = other.head()
+    turned = genuine[:-1] + bytes([genuine[-1] ^ 1])
+    for data in (forged, turned, genuine[:-1], b"anything", b""):
         watcher.watch.hear(data, "thermo-1")
     assert watcher.talk(log) == 0
     assert watcher.kinds == []
