@@ -59,12 +59,13 @@ if TYPE_CHECKING:
     )
     from device_sdk.key_file import KeyFileError, LoosePermissionsError, PassphraseError
     from device_sdk.keystore import DirectoryInUseError, NoDeviceError
+    from device_sdk.log_report import LogReport, ReportKind
     from device_sdk.message import Message
     from device_sdk.outbox_limits import OutboxLimits
     from device_sdk.outgoing import State
     from device_sdk.reader_key import BrokenReaderKeyError
     from device_sdk.sent import Outcome, Sent, SentRecord
-    from device_sdk.status import GatewayStatus, ReaderKeyStatus, Status
+    from device_sdk.status import GatewayStatus, LogStatus, ReaderKeyStatus, Status
     from device_sdk.trust import RosterExpiredError, TrustError
     from device_sdk.wire.errors import SealgateError, WireError
 
@@ -82,6 +83,8 @@ __all__ = [
     "GatewayStatus",
     "KeyFileError",
     "LifetimeError",
+    "LogReport",
+    "LogStatus",
     "LoosePermissionsError",
     "LostError",
     "Message",
@@ -102,6 +105,7 @@ __all__ = [
     "ReaderKeyStatus",
     "ReadersError",
     "RefusedError",
+    "ReportKind",
     "RootMismatchError",
     "RosterExpiredError",
     "RosterUnknownError",
@@ -131,6 +135,7 @@ _HOMES = (
     "outbox_limits",
     "message",
     "sent",
+    "log_report",
     "status",
     "enrol",
     "device",

@@ -10,11 +10,14 @@ from device_sdk.gateways import Gateways
 from device_sdk.inbox import Inbox
 from device_sdk.inbox_store import InboxStore
 from device_sdk.keystore import KeyStore
+from device_sdk.log_store import LogStore
+from device_sdk.log_watch import LogWatch
 from device_sdk.mqtt_link import MqttLink
 from device_sdk.outbox import Outbox
 from device_sdk.outbox_limits import OutboxLimits
 from device_sdk.outbox_store import OutboxStore
 from device_sdk.own_keys import OwnKeys
+from device_sdk.proving import Proving
 from device_sdk.queries import Queries
 from device_sdk.reader_keys import ReaderKeys
 from device_sdk.roster_cache import RosterCache
@@ -34,6 +37,9 @@ def assemble(
 ) -> Parts:
     """Return the parts of the device whose keys and state these are."""
     name, signer, aad, topics = keystore.name, keystore.identity, pin.aad, Topics(prefix)
+    gateways = Gateways(aad)
+    proving = Proving(name=name, signer=signer, aad=aad, topics=topics)
+    log = LogWatch(LogStore(state), gateways, proving)
     return Parts(
         keystore=keystore,
         pin=pin,
@@ -41,12 +47,13 @@ def assemble(
         time=TrustedTime(state),
         rosters=RosterCache(state, pin),
         reader_keys=ReaderKeys(state),
-        gateways=Gateways(aad),
+        gateways=gateways,
+        log=log,
         queries=Queries(name=name, signer=signer, aad=aad, topics=topics),
         outbox=Outbox(
             OutboxStore(state), name=name, signer=signer, aad=aad, topics=topics, limits=limits
         ),
-        inbox=Inbox(InboxStore(state), name=name, signer=signer, aad=aad, topics=topics),
+        inbox=Inbox(InboxStore(state), name=name, signer=signer, aad=aad, topics=topics, heads=log),
         own_keys=OwnKeys(keystore, topics),
     )
 

@@ -17,6 +17,7 @@ from device_sdk.courier import Courier
 from device_sdk.errors import BrokerUnavailableError, GatewaySilentError, NotFlushedError
 from device_sdk.keystore import KeyStore
 from device_sdk.link import Link
+from device_sdk.log_report import LogReport
 from device_sdk.message import Message
 from device_sdk.outbox import DEFAULT_LIMITS
 from device_sdk.outbox_limits import OutboxLimits
@@ -253,3 +254,13 @@ class Device:
             with contextlib.suppress(BrokerUnavailableError, GatewaySilentError):
                 owed = ask_owed(self._courier, timeout)
             return status_of(self._courier, owed)
+
+    def log_reports(self) -> list[LogReport]:
+        """Return what was found about the gateway's log of rosters and keys, oldest first.
+
+        A *split-view* among them is the proof, signed by the gateway, that it showed two devices
+        two histories: give it to the owner.
+        """
+        with self._courier.changed:
+            self._courier.check_open()
+            return self._parts.log.reports()

@@ -15,6 +15,7 @@ from device_sdk.wire.notice import Notice
 from device_sdk.wire.roster_page import ROLE_GATEWAY
 from device_sdk.wire.state import OFFLINE, ONLINE, State
 from device_sdk.wire.suites import VerifyKey, key_id, load_verify_key
+from device_sdk.wire.tree_head import TreeHead
 
 STATE_VALIDITY = 90.0
 """Seconds: a state is signed anew every 30 s, and two may get lost."""
@@ -83,6 +84,12 @@ class Gateways:
         restarted = known is not None and known.state.instance != state.instance
         return state.status == ONLINE and (back or restarted)
 
+    def verify_log_head(self, data: bytes, now: int) -> tuple[str, TreeHead]:
+        """Return an active gateway's name and a head of its log. Raises as `verify_notice`."""
+        unverified = cose.parse_signed(TreeHead, data)
+        name, key = self._signer(unverified.kid, now)
+        return name, unverified.verify(key, self._aad)
+
     def online(self, now: int, tick: float) -> State | None:
         """Return the latest state of a gateway that is online, or None."""
         fresh = [
@@ -93,6 +100,11 @@ class Gateways:
             and abs(now - heard.state.time) <= CLOCK_SKEW + STATE_VALIDITY
         ]
         return max(fresh, key=lambda state: state.time, default=None)
+
+    def heard_at(self, gateway: str) -> float:
+        """Return the tick at which a gateway's latest state came; 0 before the first."""
+        heard = self._heard.get(gateway)
+        return 0.0 if heard is None else heard.tick
 
     def latest(self) -> State | None:
         """Return the latest state of any gateway, online or not."""

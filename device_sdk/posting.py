@@ -29,6 +29,7 @@ class Posting:
             with self._courier.changed:
                 self._courier.check_open()
                 place = self._parts.outbox.next_place(DIRECT, message.readers)
+                tree_head = self._parts.log.newest()
             sealed = seal(
                 data,
                 recipients=targets,
@@ -39,6 +40,7 @@ class Posting:
                 issued=message.issued,
                 expires=message.expires,
                 sequence=place.sequence,
+                tree_head=tree_head,
                 threads=os.cpu_count() or 1,
             )
             with self._courier.changed:

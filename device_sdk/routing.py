@@ -13,13 +13,14 @@ from device_sdk.gateways import Gateways
 from device_sdk.inbox import Inbox
 from device_sdk.keystore import KeyStore
 from device_sdk.link import Publish
+from device_sdk.log_watch import LogWatch
 from device_sdk.outbox import Outbox
 from device_sdk.own_keys import OwnKeys
 from device_sdk.pace import Backoff, Pace
 from device_sdk.queries import Queries
 from device_sdk.reader_keys import ReaderKeys
 from device_sdk.roster_cache import RosterCache
-from device_sdk.trust import Pin
+from device_sdk.trust import Pin, Roster
 from device_sdk.trusted_time import TrustedTime
 from device_sdk.wire.topics import Kind, Topic, Topics
 
@@ -51,6 +52,7 @@ class Parts:
     rosters: RosterCache
     reader_keys: ReaderKeys
     gateways: Gateways
+    log: LogWatch
     queries: Queries
     outbox: Outbox
     inbox: Inbox
@@ -73,7 +75,7 @@ class Router:
         """Whether somebody has waited for the roster since this connection was made."""
         self._has_head = False
         if parts.rosters.roster is not None:
-            parts.gateways.use(parts.rosters.roster)
+            self._go_by(parts.rosters.roster)
 
     # What to listen to.
 
@@ -91,6 +93,7 @@ class Router:
     def _verifiable(self) -> list[str]:
         topics = self._parts.topics
         filters = [topics.state("+"), self.notice_filter]
+        filters += [topics.log("+"), topics.proof(self._name)]
         filters += [topics.keys(device) for device in sorted({self._name, *self._watched})]
         return [*filters, self.inbox_filter] if self._is_reading else filters
 
@@ -130,6 +133,7 @@ class Router:
         self.fresh_keys.clear()
         self._has_head = self.is_roster_awaited = False
         self._stale = []
+        self._parts.log.start_over()
 
     def subscribed(self, moment: Moment) -> list[Publish]:
         """The broker delivers now: say everything that may have been missed while offline."""
@@ -175,11 +179,26 @@ class Router:
             return self._take_notice(data, moment)
         if topic.kind is Kind.KEYS and data:
             self._parts.reader_keys.take_list(topic.owner, data, roster)
+            self._use_keys(topic.owner, roster)
             if topic.owner in {self._name, *self._watched}:  # nobody asked for the others
                 self.fresh_keys.add(topic.owner)
         if topic.kind is Kind.STATE and data:
             return self._take_state(topic.owner, data, moment, retained=retained)
+        if topic.kind is Kind.LOG and data:
+            self._parts.log.take_head(topic.owner, data, moment.now)
+        if topic.kind is Kind.PROOF and topic.owner == self._name:
+            self._parts.log.take_proof(data, moment.now)
         return []
+
+    def _go_by(self, roster: Roster) -> None:
+        self._parts.gateways.use(roster)
+        self._parts.log.entries.use(roster.head.head)
+
+    def _use_keys(self, device: str, roster: Roster) -> None:
+        """Whoever is written to gets mail for its latest key."""
+        latest = self._parts.reader_keys.latest(device, roster)
+        if latest is not None and device in self._watched:
+            self._parts.log.entries.use(latest)
 
     def _take_roster(self, topic: Topic, data: bytes, moment: Moment) -> list[Publish]:
         rosters = self._parts.rosters
@@ -192,7 +211,7 @@ class Router:
             self._has_head = True
         if not is_new or rosters.roster is None:
             return []
-        self._parts.gateways.use(rosters.roster)
+        self._go_by(rosters.roster)
         self._stale = self._verifiable()
         return []
 
@@ -237,7 +256,14 @@ class Router:
     def due(self, moment: Moment) -> list[Publish]:
         """Return what is to be said by now: envelopes, outcomes taken note of, and a query."""
         outbox = self._parts.outbox
-        return outbox.due(moment.tick) + outbox.seen(moment.now) + self._query(moment)
+        said = outbox.due(moment.tick) + outbox.seen(moment.now) + self._query(moment)
+        return said + self._ask_for_proof(moment)
+
+    def _ask_for_proof(self, moment: Moment) -> list[Publish]:
+        gateways, log = self._parts.gateways, self._parts.log
+        online = gateways.online(moment.now, moment.tick)
+        name = online.gateway if online is not None else ""
+        return log.ask(moment.now, moment.tick, name, gateways.heard_at(name))
 
     def _query(self, moment: Moment) -> list[Publish]:
         outbox, inbox, queries = self._parts.outbox, self._parts.inbox, self._parts.queries
@@ -265,7 +291,8 @@ class Router:
     def next_due(self, tick: float) -> float | None:
         """Return the tick at which there will be something to say; None if nothing is open."""
         inbox, outbox = self._parts.inbox, self._parts.outbox
-        ticks = [outbox.next_due(tick), self._parts.queries.next_due()]
+        parts = self._parts
+        ticks = [outbox.next_due(tick), parts.queries.next_due(), parts.log.next_due()]
         wanted_at = inbox.wanted.next_due()
         if wanted_at is not None:
             # What is wanted while a query is under way waits for its answer.

@@ -107,7 +107,9 @@ def _judge_one(
         parsed = topics.parse(topic)
     except TopicError:
         return "a retained message under no topic of the protocol", _RECONCILES, True
-    if parsed.kind is Kind.STATE or (parsed.kind is Kind.ROSTER and situation.roster is None):
+    if parsed.kind in (Kind.STATE, Kind.LOG) or (
+        parsed.kind is Kind.ROSTER and situation.roster is None
+    ):
         return None
     expected = standing(tx, topics, topic, situation).payload
     if expected and sha256(expected).digest() == thing.digest:

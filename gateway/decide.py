@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from device_sdk.trust import verify_head
 from device_sdk.wire.errors import SealgateError, TopicError
+from device_sdk.wire.log_proof import Prove
 from device_sdk.wire.query import Query
 from device_sdk.wire.topics import FROM_DEVICES, Kind, Topic, Topics
 from gateway import acknowledge, admit, adopt, answer, hold
@@ -30,6 +31,7 @@ class Decision:
     visit: tuple[str, ...] = ()
     """Topics at which something else stands than should."""
     query: Query | None = None
+    prove: Prove | None = None
     wait: bool = False
     """A read ack to be looked at again when the first reconcile has ended."""
     left: int = 0
@@ -88,6 +90,9 @@ def _from_device(tx: Transaction, topic: Topic, payload: bytes, situation: Situa
         if isinstance(seen, answer.Distrust):
             return _distrust(topic, seen)
         return Decision(effects=answer.note_seen(tx, seen), done="seen")
+    if topic.kind is Kind.PROVE:
+        prove = answer.open_prove(topic, payload, situation)
+        return Decision(prove=prove) if isinstance(prove, Prove) else _distrust(topic, prove)
     taken = admit.announce(tx, topic, payload, situation)
     if taken.result in (admit.KeyResult.NEW, admit.KeyResult.KNOWN):
         return Decision(effects=taken.effects, done="announce")
@@ -137,7 +142,7 @@ def _retained(
         return _keys(tx, arrival, topic, topics, situation)
     if topic.kind is Kind.ROSTER:
         return _roster(tx, arrival, topic, topics, situation)
-    return Decision(visit=(arrival.topic,))  # a notice, which is for now or never
+    return Decision(visit=(arrival.topic,))  # a notice or proof, which is for now or never
 
 
 def _keys(

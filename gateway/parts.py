@@ -7,6 +7,7 @@ from gateway.deliver import Deliverer, Errand
 from gateway.effects import NOTHING, Effects
 from gateway.keeper import Keeper
 from gateway.link.port import Connection
+from gateway.log_head import LogHead
 from gateway.presence import Presence
 from gateway.session import Session
 from gateway.standing import copy_topic
@@ -17,7 +18,7 @@ _DONE = Errand(0)
 
 
 class Parts:
-    """Deliverer, teller, presence and upkeep of one gateway, and the session of the moment.
+    """Deliverer, teller, presence, log and upkeep of one gateway, and the session of the moment.
 
     Raises NoRosterError or NotAdmittedError if the gateway has no name in the fleet.
     """
@@ -29,6 +30,7 @@ class Parts:
         self.deliverer = Deliverer(keeper, topics, self.carry_out)
         self.teller = Teller(keeper, topics, ledger_id)
         self.presence = Presence(keeper, topics, ledger_id, self.name)
+        self.log_head = LogHead(keeper, topics, self.name)
         self.upkeep = Upkeep(keeper, topics, self.deliverer, self.carry_out)
         self.upkeep.on_tick = self._on_tick
         self._left: dict[str, int] = {}
@@ -41,6 +43,8 @@ class Parts:
             return _DONE
         copies = [copy_topic(self._topics, ref) for ref in (*effects.publish, *effects.clear)]
         errand = self.deliverer.visit([*copies, *map(self._topics.keys, effects.keys)])
+        if effects.keys:
+            self.log_head.grown()
         if effects.tell:
             self.teller.tell(effects.tell, after=errand)
         if effects.erase:
@@ -57,6 +61,7 @@ class Parts:
             deliverer=self.deliverer,
             teller=self.teller,
             presence=self.presence,
+            log_head=self.log_head,
             carry_out=self.carry_out,
         )
         # What nobody could judge is cleared in time also if connections do not last as long.
@@ -73,6 +78,7 @@ class Parts:
         async for taken in watch.changes(poll):
             if taken.roster is not None:
                 _ = self.keeper.name
+                self.log_head.grown()
                 await self._publish(before, taken.roster)
                 await self.upkeep.sweep()
                 if self._session is not None:

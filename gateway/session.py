@@ -13,7 +13,9 @@ from gateway.fault_points import reached
 from gateway.intake import Intake
 from gateway.keeper import Keeper
 from gateway.link.port import Arrival, Connection
+from gateway.log_head import LogHead
 from gateway.presence import Presence
+from gateway.prover import Prover
 from gateway.reconcile import Sweeper, always_subscribed
 from gateway.tell import Teller
 
@@ -31,6 +33,7 @@ class Session:
         deliverer: Deliverer,
         teller: Teller,
         presence: Presence,
+        log_head: LogHead,
         carry_out: Callable[[Effects], Errand],
     ) -> None:
         marker = topics.notice(name)
@@ -41,8 +44,10 @@ class Session:
         self._deliverer = deliverer
         self._teller = teller
         self._presence = presence
+        self._log_head = log_head
         self._carry_out = carry_out
         self._intake = Intake(connection, keeper, topics, marker, self)
+        self._prover = Prover(keeper, topics, name, log_head.shown)
         self.sweeper = Sweeper(connection, keeper, topics, deliverer, name)
         self._enquiries = Enquiries(keeper, teller, carry_out, self.sweeper.undecided)
 
@@ -56,10 +61,12 @@ class Session:
             tasks.create_task(self._deliverer.run(self._connection))
             tasks.create_task(self._teller.run(self._connection))
             tasks.create_task(self._enquiries.run(self._connection))
+            tasks.create_task(self._prover.run(self._connection))
             reached("connected")
             await self._connection.subscribe([*always_subscribed(self._topics), self._marker])
             reached("subscribed")
             tasks.create_task(self._presence.run(self._connection, state_interval))
+            tasks.create_task(self._log_head.run(self._connection))
             self._deliverer.visit(self._presence.left_behind())
             await self._keeper.write(lambda tx: copies.make_all_due(tx, self._keeper.situation.now))
             await self.sweeper.sweep_first()
@@ -88,6 +95,14 @@ class Session:
         elif arrival.retained:
             self._deliverer.visit([arrival.topic])
 
+    def on_log_head(self, arrival: Arrival) -> None:
+        if not (arrival.retained and arrival.payload):
+            return
+        if arrival.topic == self._log_head.topic:
+            self._log_head.note(arrival.payload)
+        else:
+            self._deliverer.visit([arrival.topic])  # nobody else is at work under this prefix
+
     def on_marker(self, arrival: Arrival) -> None:
         self.sweeper.replays.note_marker(arrival.payload)
 
@@ -99,3 +114,5 @@ class Session:
             self._deliverer.visit(decision.visit)
         if decision.query is not None:
             self._enquiries.ask(decision.query)
+        if decision.prove is not None:
+            self._prover.ask(decision.prove)

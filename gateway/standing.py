@@ -1,7 +1,8 @@
 """What should stand under a topic right now, decided against the ledger's current row.
 
 Nothing else decides what is published with RETAIN, so that whoever asks, however late, and for
-whatever reason, publishes the right thing (PROTOCOL 13.5, 13.6). The state is `gateway.presence`'s.
+whatever reason, publishes the right thing (PROTOCOL 13.5, 13.6). The state is `gateway.presence`'s,
+the head of the log `gateway.log_head`'s.
 """
 
 from dataclasses import dataclass

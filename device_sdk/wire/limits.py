@@ -15,8 +15,11 @@ MAX_READER_ENTRY = 704
 MAX_COPY_READER_ENTRY = 1056
 """The same with an inclusion path of ten hashes, which is what 1,000 readers need."""
 
-MAX_HEADER = 640
-"""The encoded protected header, with every text at its longest."""
+MAX_TREE_HEAD = 704
+"""A signed tree head of a gateway whose identity is RSA-4096; with ES256 it takes about 220."""
+
+MAX_HEADER = 640 + MAX_TREE_HEAD + 16
+"""The encoded protected header, with every text at its longest, and a tree head."""
 
 MAX_SIGNATURE = 512
 """PS256 by an RSA-4096 identity; ES256 needs 64."""
@@ -53,6 +56,12 @@ MAX_GRANTS = 8
 
 MAX_EXCUSES = 1000
 """Excuses in an owner's bundle: single cases, which a gateway looks at again and again."""
+
+MAX_LOG_SIZE = 2**32 - 1
+"""Entries of a gateway's log: 5,000 devices that renew their keys each month need 70,000 years."""
+
+MAX_LOG_PATH = 33
+"""Hashes of one proof about a log of so many entries (RFC 9162 2.1.4.1)."""
 
 MAX_ID = 64
 """Characters of a device id or channel name: they are topic levels and certificate names."""

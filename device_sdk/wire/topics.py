@@ -36,12 +36,15 @@ class Kind(StrEnum):
     QUERY = "query"
     SEEN = "seen"
     ANNOUNCE = "announce"
+    PROVE = "prove"
+    PROOF = "proof"
+    LOG = "log"
     KEYS = "keys"
     ROSTER = "roster"
     STATE = "state"
 
 
-FROM_DEVICES = (Kind.SEND, Kind.READ, Kind.ANNOUNCE, Kind.QUERY, Kind.SEEN)
+FROM_DEVICES = (Kind.SEND, Kind.READ, Kind.ANNOUNCE, Kind.QUERY, Kind.SEEN, Kind.PROVE)
 """What devices publish; a retained message there is a mistake or malice and is cleared."""
 
 
@@ -114,6 +117,18 @@ class Topics:
     def state(self, gateway: str) -> str:
         """Gateway to all, retained, and its last will."""
         return f"{self.prefix}/state/{gateway}"
+
+    def log(self, gateway: str) -> str:
+        """Gateway to all, retained: the signed head of its log."""
+        return f"{self.prefix}/log/{gateway}"
+
+    def prove(self, device: str) -> str:
+        """Device to gateway: show me that your log has only grown."""
+        return f"{self.prefix}/prove/{device}"
+
+    def proof(self, device: str) -> str:
+        """Gateway to device: what was to be proved about its log."""
+        return f"{self.prefix}/proof/{device}"
 
     def all_of(self, kind: Kind) -> str:
         """Return the filter for every topic of one kind."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from device_sdk.wire.limits import DAY
-from gateway.cli import fleet_change, fleet_channel, fleet_excuse, fleet_owner
+from gateway.cli import fleet_change, fleet_channel, fleet_excuse, fleet_owner, judge
 from gateway.cli.fleet_common import (
     DryRun,
     FleetDirectory,
@@ -34,6 +34,7 @@ app.command("rotate", epilog="Example: sealgate fleet rotate ./fleet")(fleet_own
 app.command("pull", epilog="Example: sealgate fleet pull ./ann ./bundle")(fleet_owner.pull)
 app.add_typer(fleet_owner.app, name="owner", no_args_is_help=True)
 app.add_typer(fleet_channel.app, name="channel", no_args_is_help=True)
+app.command("judge", epilog=judge.EXAMPLE)(judge.judge)
 
 
 @app.callback()

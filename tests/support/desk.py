@@ -13,6 +13,7 @@ from device_sdk.wire.envelope import Envelope
 from device_sdk.wire.header import Header
 from device_sdk.wire.key_statement import KeyStatement, encode_key_list
 from device_sdk.wire.limits import DAY
+from device_sdk.wire.log_proof import Prove
 from device_sdk.wire.notice import FINISHED, Event, EventKind, Notice
 from device_sdk.wire.query import Query, Seen
 from device_sdk.wire.read_ack import ReadAck
@@ -27,6 +28,7 @@ from device_sdk.wire.roster_page import (
 from device_sdk.wire.state import ONLINE, State
 from device_sdk.wire.suites import VerifyKey, load_verify_key
 from device_sdk.wire.topics import Kind, Topics
+from tests.support.gateway_log import GatewayLog
 from tests.support.hub import Carried, Hub
 
 TOPICS = Topics()
@@ -47,6 +49,8 @@ class Desk:
         self.seen: list[Seen] = []
         self.asked: list[Query] = []
         self.is_silent = False
+        self.logs: dict[str, GatewayLog] = {}
+        """Which log each device is shown; "" is for those that are not named."""
         self._counter = 0
         self._lock = threading.RLock()
         self.admit("gw-1", self.gateway.spki, ROLE_GATEWAY)
@@ -104,6 +108,12 @@ class Desk:
         data = cose.sign(state, self.gateway, self.pin.aad)
         self.hub.put(TOPICS.state("gw-1"), data, retain=True)
 
+    def publish_log(self, log: GatewayLog, device: str = "") -> None:
+        """Show the head of a log, and from now on prove everything by it: to all, or to one."""
+        self.logs[device] = log
+        if not device:
+            self.hub.put(TOPICS.log("gw-1"), log.head(), retain=True)
+
     def notice(
         self,
         device: str,
@@ -160,6 +170,8 @@ class Desk:
                 self._clear(carried.payload)
             elif topic.kind is Kind.QUERY:
                 self._answer(cose.parse_signed(Query, carried.payload).claims)
+            elif topic.kind is Kind.PROVE:
+                self._prove(cose.parse_signed(Prove, carried.payload).claims)
             elif topic.kind is Kind.SEEN:
                 self._forget(cose.parse_signed(Seen, carried.payload).claims)
 
@@ -195,6 +207,11 @@ class Desk:
         for item in seen.messages:
             finished = self.event(EventKind.HELD, item.message_id, word=FINISHED)
             self.events[item.message_id.hex()] = [finished]
+
+    def _prove(self, question: Prove) -> None:
+        log = self.logs.get(question.device) or self.logs.get("")
+        if log is not None:
+            self.hub.put(TOPICS.proof(question.device), log.answer(question).encode())
 
     def _answer(self, query: Query) -> None:
         self.asked.append(query)

@@ -10,11 +10,23 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from device_sdk import trust, unseal
 from device_sdk.reader_key import ReaderKey
-from device_sdk.wire import cbor, content_key, cose, errors, header, login, merkle, padding, suites
+from device_sdk.wire import (
+    cbor,
+    content_key,
+    cose,
+    errors,
+    header,
+    log_tree,
+    login,
+    merkle,
+    padding,
+    suites,
+)
 from device_sdk.wire.envelope import Envelope
 from device_sdk.wire.excuse import Excuse
 from device_sdk.wire.join_request import verify_join_request
 from device_sdk.wire.key_statement import KeyStatement, decode_key_list
+from device_sdk.wire.log_proof import LogProof, Prove
 from device_sdk.wire.notice import Notice
 from device_sdk.wire.owner_grant import OwnerGrant, verify_owner_request
 from device_sdk.wire.query import Query, Seen
@@ -29,6 +41,7 @@ from device_sdk.wire.roster_page import (
 )
 from device_sdk.wire.state import State
 from device_sdk.wire.topics import Topics
+from device_sdk.wire.tree_head import TreeHead, leaf_of
 from tests.vectors.generate.fixed import private_key
 from tests.vectors.generate.records import plain
 
@@ -46,6 +59,7 @@ KINDS: dict[type[BaseException], str] = {
     errors.KeyFormatError: "key-format",
     errors.SignatureError: "signature",
     errors.InclusionError: "inclusion",
+    errors.ConsistencyError: "consistency",
     errors.TopicError: "topic",
     trust.TrustError: "untrusted",
     trust.UnknownDeviceError: "unknown-device",
@@ -135,6 +149,33 @@ def check_inclusion(given: Json) -> Json:
         expected_root=bytes.fromhex(given["root"]),
     )
     return {}
+
+
+def check_growth(given: Json) -> Json:
+    log_tree.check_consistency(
+        given["first"],
+        bytes.fromhex(given["first_root"]),
+        given["second"],
+        bytes.fromhex(given["second_root"]),
+        [bytes.fromhex(node) for node in given["path"]],
+    )
+    return {}
+
+
+def enter(given: Json) -> Json:
+    payload = bytes.fromhex(given["payload"])
+    kind: Any = {"roster": RosterHead, "key": KeyStatement}[given["kind"]]
+    record = kind.parse(cbor.decode(payload, "entry", limit=kind.LIMIT))
+    entry = cbor.encode([given["kind"], payload])
+    return {"entry": entry.hex(), "leaf": leaf_of(record).hex()}
+
+
+def decode_proof(given: Json) -> Json:
+    data = bytes.fromhex(given["data"])
+    proof = LogProof.decode(data)
+    assert proof.encode() == data
+    claims: Json = plain(proof)
+    return claims
 
 
 def load_key(given: Json) -> Json:
@@ -303,13 +344,17 @@ OPERATIONS: dict[str, Callable[[Json], Json]] = {
     "join-request": admit,
     "key-list": verify_keys,
     "key-statement": verify_statement,
+    "log-entry": enter,
+    "log-proof": decode_proof,
     "login": log_in,
+    "merkle-consistency": check_growth,
     "merkle-inclusion": check_inclusion,
     "merkle-tree": grow_tree,
     "notice": record(Notice, ROLE_GATEWAY),
     "owner-grant": record(OwnerGrant),
     "owner-request": verify_owner,
     "padded-length": pad,
+    "prove": record(Prove),
     "public-key": load_key,
     "query": record(Query),
     "read-ack": record(ReadAck),
@@ -319,5 +364,6 @@ OPERATIONS: dict[str, Callable[[Json], Json]] = {
     "seen": record(Seen),
     "state": record(State, ROLE_GATEWAY),
     "topic": parse_topic,
+    "tree-head": record(TreeHead, ROLE_GATEWAY),
     "unpad": unpad,
 }

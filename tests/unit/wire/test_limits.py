@@ -33,6 +33,7 @@ def longest_header(readers: tuple[Reader, ...], signer: Identity) -> Header:
         reader_count=len(readers),
         cek_commitment=b"c" * limits.HASH_SIZE,
         sequence=most,
+        tree_head=b"t" * limits.MAX_TREE_HEAD,
     )
 
 

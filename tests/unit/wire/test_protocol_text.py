@@ -8,6 +8,7 @@ from device_sdk.wire.cose import Record
 from device_sdk.wire.excuse import Excuse
 from device_sdk.wire.join_request import JoinRequest
 from device_sdk.wire.key_statement import KeyStatement
+from device_sdk.wire.log_proof import MAX_LEAVES, Prove
 from device_sdk.wire.login import Login
 from device_sdk.wire.notice import MAX_EVENTS, EventKind, Notice
 from device_sdk.wire.owner_grant import OwnerGrant, OwnerRequest
@@ -17,6 +18,7 @@ from device_sdk.wire.reasons import Reason
 from device_sdk.wire.roster_head import RootSuccession, RosterHead
 from device_sdk.wire.state import State
 from device_sdk.wire.topics import Kind
+from device_sdk.wire.tree_head import TreeHead
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "device_sdk/wire/PROTOCOL.md").read_text()
@@ -28,12 +30,14 @@ RECORDS: list[type[Record]] = [
     Notice,
     OwnerGrant,
     OwnerRequest,
+    Prove,
     Query,
     ReadAck,
     RootSuccession,
     RosterHead,
     Seen,
     State,
+    TreeHead,
 ]
 
 
@@ -78,6 +82,7 @@ def test_every_private_label_is_listed() -> None:
         header._READER_ROOT,
         header._CEK_COMMITMENT,
         header._SEQUENCE,
+        header._TREE_HEAD,
         envelope._INCLUSION_PATH,
         envelope._OPEN_HASH,
         envelope._READER_ID,
@@ -105,7 +110,7 @@ def test_the_algorithms_are_those_of_the_code() -> None:
 
 def test_the_limits_are_those_of_the_code() -> None:
     table = {cells[0]: cells[1].replace(",", "") for cells in rows(section("## 11 "))[2:]}
-    statements: list[type[Record]] = [ReadAck, KeyStatement, RootSuccession, State, Login]
+    statements: list[type[Record]] = [ReadAck, KeyStatement, RootSuccession, State, Login, Prove]
     statements += [OwnerGrant, OwnerRequest]
     batches: list[type[Record]] = [Notice, Query, Seen, Excuse]
     assert {record.LIMIT for record in statements} == {limits.MAX_STATEMENT}
@@ -123,7 +128,9 @@ def test_the_limits_are_those_of_the_code() -> None:
         "copy": limits.MAX_COPY,
         "envelope": limits.MAX_ENVELOPE,
         "public key, SPKI": suites.SPKI_LIMIT,
-        "ack, key statement, succession, grant, owner request, state, login": limits.MAX_STATEMENT,
+        "ack, key statement, succession, grant, owner request, state, login, prove": (
+            limits.MAX_STATEMENT
+        ),
         "join request": JoinRequest.LIMIT,
         "notice, query, seen, excuse": limits.MAX_BATCH,
         "events in a notice; messages in a query or seen": MAX_EVENTS,
@@ -132,6 +139,10 @@ def test_the_limits_are_those_of_the_code() -> None:
         "owners beside the root": limits.MAX_GRANTS,
         "excuses in a bundle": limits.MAX_EXCUSES,
         "key statements of a device": limits.MAX_KEY_STATEMENTS,
+        "tree head": limits.MAX_TREE_HEAD,
+        "entries of a log": limits.MAX_LOG_SIZE,
+        "hashes of one path in a log's proof": limits.MAX_LOG_PATH,
+        "entries in a prove": MAX_LEAVES,
         "lifetime (exp - now)": f"{limits.MAX_LIFETIME // limits.DAY} days",
         "difference between two clocks": f"{limits.CLOCK_SKEW // 60} minutes",
     }

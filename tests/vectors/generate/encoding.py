@@ -123,6 +123,9 @@ _GOOD_TOPICS: dict[str, dict[str, str]] = {
     "sealgate/1/roster": {"kind": "roster"},
     f"sealgate/1/roster/{_HASH}": {"kind": "roster", "page_hash": _HASH},
     "sealgate/1/state/gw-1": {"kind": "state", "owner": "gw-1"},
+    "sealgate/1/log/gw-1": {"kind": "log", "owner": "gw-1"},
+    "sealgate/1/prove/hub": {"kind": "prove", "owner": "hub"},
+    "sealgate/1/proof/hub": {"kind": "proof", "owner": "hub"},
 }
 
 _BAD_TOPICS = {
