@@ -7,6 +7,7 @@ a monotonic clock, by which everything is paced.
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from device_sdk.errors import OutboxFullError
 from device_sdk.evidence import Court, UnfoundedError, judge
@@ -40,6 +41,8 @@ itself."""
 _MOST_NOTED_AGAIN = 10
 """How often a gateway that had forgotten an outcome may come back with it, while this process runs:
 old notices that somebody plays again look the same."""
+
+_NOBODY: Mapping[str, str] = MappingProxyType({})
 
 logger = logging.getLogger(__name__)
 
@@ -112,19 +115,21 @@ class Outbox:
         last = self._store.series.last(channel, readers_hash(readers))
         return last.next() if last else Place.first()
 
-    def add(self, sealed: Sealed) -> None:
+    def add(self, sealed: Sealed, left_out: Mapping[str, str] = _NOBODY) -> None:
         """Store a sealed message; once this returns it survives a crash.
+
+        ``left_out``: readers of its channel that it is not sealed to, and why.
 
         Raises:
             OutboxFullError: nothing was stored.
             StateFileError: the same.
         """
-        message, size = Outgoing.of(sealed), len(sealed.envelope)
-        self.check_room(size, len(message.slots))
+        message, size = Outgoing.of(sealed, left_out), len(sealed.envelope)
+        self.check_room(size, message.records)
         readers, place = readers_hash(sealed.open_hashes), Place.of(sealed.header.sequence)
         self._store.add(message, sealed.envelope, readers, place)
         self._waiting[message.message_id] = _Way(size)
-        self._records += len(message.slots)
+        self._records += message.records
 
     def get(self, message_id: bytes) -> Outgoing | None:
         """Return one message as it stands."""

@@ -37,10 +37,14 @@ class OutboxStore:
                     message.closed_at,
                     message.noted,
                     envelope,
-                    len(message.slots),
+                    message.records,
                 ),
             )
             self._put_slots(message, message.slots)
+            self._state.execute_many(
+                _SQL["leave_out"],
+                ((message.message_id, *item) for item in message.left_out.items()),
+            )
 
     def update(self, changes: Iterable[tuple[Outgoing, Outgoing]]) -> None:
         """Store (before, after) in one transaction.
@@ -142,6 +146,7 @@ class OutboxStore:
         doomed = [(message_id,) for message_id in message_ids]
         with self._state.transaction():
             self._state.execute_many(_SQL["drop_readers"], doomed)
+            self._state.execute_many(_SQL["drop_left_out"], doomed)
             self._state.execute_many(_SQL["drop"], doomed)
 
     def _message(self, row: Sequence[Any]) -> Outgoing:
@@ -169,4 +174,5 @@ class OutboxStore:
                     _SQL["readers"], (row[0],)
                 )
             ),
+            left_out=dict(self._state.rows(_SQL["left_out"], (row[0],))),
         )

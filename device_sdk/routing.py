@@ -69,6 +69,8 @@ class Router:
         self._stale: list[str] = []
         self.fresh_keys: set[str] = set()
         """Devices whose key list has come through this connection, or was waited for in vain."""
+        self.keyless: set[str] = set()
+        """Readers of channels whose keys were waited for in vain since this connection was made."""
         self.is_roster_awaited = False
         """Whether somebody has waited for the roster since this connection was made."""
         self._has_head = False
@@ -115,9 +117,11 @@ class Router:
         stale, self._stale = self._stale, []
         return stale
 
-    def watch_keys(self, devices: Iterable[str]) -> None:
-        """Listen to the keys of devices to which this one writes."""
+    def watch_keys(self, devices: Iterable[str]) -> bool:
+        """Listen to the keys of devices to which this one writes; tell whether any are new."""
+        before = len(self._watched)
         self._watched.update(devices)
+        return len(self._watched) > before
 
     def start_reading(self) -> None:
         """Listen to the own inbox: a device that only sends need not hold copies in memory."""
@@ -128,6 +132,7 @@ class Router:
     def connected(self) -> None:
         """There is a new connection: nothing is fresh any more."""
         self.fresh_keys.clear()
+        self.keyless.clear()
         self._has_head = self.is_roster_awaited = False
         self._stale = []
 

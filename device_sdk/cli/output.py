@@ -64,6 +64,7 @@ def sent_as_json(record: SentRecord) -> dict[str, Any]:
         "held_at": _seconds(record.held_at),
         "closed_at": _seconds(record.closed_at),
         "readers": [_verdict(record.outcome, reader) for reader in record.readers],
+        "left_out": dict(record.left_out),
     }
 
 
@@ -84,7 +85,11 @@ SENT_COLUMNS = ["id", "sent", "state", "read by", "waiting for", "otherwise"]
 def sent_as_row(record: SentRecord) -> list[str]:
     """Return a sent message as a row of a table with `SENT_COLUMNS`."""
     outcome = record.outcome
-    otherwise = [*outcome.unreadable.items(), *outcome.excused.items()]
+    otherwise = [
+        *outcome.unreadable.items(),
+        *outcome.excused.items(),
+        *((reader, f"left out: {why}") for reader, why in record.left_out.items()),
+    ]
     return [
         record.message_id[:8],
         local_time(record.sent_at),
