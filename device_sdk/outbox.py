@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from device_sdk.errors import OutboxFullError
-from device_sdk.evidence import Court, UnfoundedError, judge
+from device_sdk.evidence import Court, UnfoundedError, excuse_revoked, judge
 from device_sdk.link import Publish
 from device_sdk.outbox_limits import OutboxLimits
 from device_sdk.outbox_store import OutboxStore
@@ -18,6 +18,7 @@ from device_sdk.outgoing import Noted, Outgoing, State
 from device_sdk.pace import Backoff, Pace
 from device_sdk.seal import Sealed
 from device_sdk.series import Place, readers_hash
+from device_sdk.trust import Roster
 from device_sdk.wire import cose
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.notice import Event, EventKind
@@ -298,6 +299,17 @@ class Outbox:
             logger.warning("%s ended as %s %s", _short(after), after.state, after.detail)
         else:
             logger.info("%s is %s", _short(after), after.state)
+
+    # What a newer roster does.
+
+    def excuse_revoked(self, roster: Roster, now: int) -> None:
+        """Let no open message wait for a reader that the roster revokes."""
+        revoked = [reader for reader in self._store.owing() if roster.is_revoked(reader)]
+        messages = {one.message_id: one for name in revoked for one in self._store.owed_by(name)}
+        pairs = [(one, excuse_revoked(one, roster, now)) for one in messages.values()]
+        self._store.update(pairs)
+        for old, new in pairs:
+            self._moved(old, new)
 
     # What time does. ``trusted`` is the trusted time in Unix seconds.
 

@@ -137,6 +137,14 @@ class OutboxStore:
         """Return the open messages whose time is over."""
         return [self._message(row) for row in self._state.rows(_SQL["overdue"], (trusted,))]
 
+    def owing(self) -> list[str]:
+        """Return everybody who still has to read an open message."""
+        return [row[0] for row in self._state.rows(_SQL["owing"])]
+
+    def owed_by(self, reader: str) -> list[Outgoing]:
+        """Return the open messages that a reader still has to read."""
+        return [self._message(row) for row in self._state.rows(_SQL["owed_by"], (reader,))]
+
     def long_over(self, before: int) -> dict[bytes, int]:
         """Return up to 1,000 messages that expired and ended before a time; as `oldest_over`."""
         return dict(self._state.rows(_SQL["long_over"], (before,)))

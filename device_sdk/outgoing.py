@@ -67,7 +67,8 @@ class Slot:
     detail: str = ""
     """unreadable: the reader's reason. excused: "excuse" or "revoked"."""
     evidence: bytes = b""
-    """The reader's signed ack or the owner's signed excuse, for whoever wants to check again."""
+    """The reader's signed ack, the owner's signed excuse, or the signed head of the roster that
+    revokes the reader: for whoever wants to check again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -74,6 +74,7 @@ class Router:
         self.is_roster_awaited = False
         """Whether somebody has waited for the roster since this connection was made."""
         self._has_head = False
+        self._acted_on = 0
         if parts.rosters.roster is not None:
             parts.gateways.use(parts.rosters.roster)
 
@@ -199,7 +200,15 @@ class Router:
             return []
         self._parts.gateways.use(rosters.roster)
         self._stale = self._verifiable()
+        self.act_on_roster(moment)
         return []
+
+    def act_on_roster(self, moment: Moment) -> None:
+        """Act on the present roster's revocations, once for each roster and start."""
+        roster = self._parts.rosters.roster
+        if roster is not None and roster.version > self._acted_on:
+            self._parts.outbox.excuse_revoked(roster, self.believed(moment))
+            self._acted_on = roster.version
 
     def _take_notice(self, data: bytes, moment: Moment) -> list[Publish]:
         parts = self._parts

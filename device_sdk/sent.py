@@ -34,7 +34,8 @@ class Outcome:
     waiting_for: tuple[str, ...]
     """Readers of whom nothing is known."""
     evidence: Mapping[str, bytes] = field(repr=False)
-    """Reader to its signed read ack, or to the owner's signed excuse."""
+    """Reader to its signed read ack, to the owner's signed excuse, or, if it was revoked, to the
+    signed head of the owner's roster by which it is."""
 
     @classmethod
     def of(cls, message: Outgoing) -> "Outcome":
@@ -125,6 +126,8 @@ class Sent:
 
     def wait_held(self, timeout: float | None = None) -> None:
         """Wait until the gateway has confirmed that it holds the message on disk.
+
+        It also returns if nobody has to read it any more, as the owner revoked all its readers.
 
         Args:
             timeout: seconds; None waits for ever.

@@ -65,6 +65,17 @@ SELECT message_id, digest FROM outgoing WHERE noted = 'owed'
 SELECT message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted
 FROM outgoing WHERE state IN ('waiting', 'held') AND expires <= ?
 
+-- name: owing
+SELECT DISTINCT reader
+FROM outgoing JOIN outgoing_reader USING (message_id)
+WHERE state IN ('waiting', 'held') AND verdict = 'owed'
+
+-- name: owed_by
+SELECT message_id, digest, channel, issued, expires, state, outgoing.detail, held_at, closed_at,
+    noted
+FROM outgoing JOIN outgoing_reader USING (message_id)
+WHERE state IN ('waiting', 'held') AND verdict = 'owed' AND reader = ?
+
 -- name: long_over
 SELECT message_id, readers FROM outgoing WHERE expires < ?1 AND closed_at BETWEEN 1 AND ?1 LIMIT 1000
 
