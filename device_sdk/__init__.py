@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         UnknownMessageError,
         UnknownReaderError,
     )
+    from device_sdk.freshness import Concern, RosterWarning
     from device_sdk.key_file import KeyFileError, LoosePermissionsError, PassphraseError
     from device_sdk.keystore import DirectoryInUseError, NoDeviceError
     from device_sdk.message import Message
@@ -76,6 +77,7 @@ __all__ = [
     "BrokerUnavailableError",
     "ClockError",
     "ClosedError",
+    "Concern",
     "ContentError",
     "Device",
     "DeviceError",
@@ -110,6 +112,7 @@ __all__ = [
     "RootMismatchError",
     "RosterExpiredError",
     "RosterUnknownError",
+    "RosterWarning",
     "SealgateError",
     "Sent",
     "SentRecord",
@@ -138,6 +141,7 @@ _HOMES = (
     "message",
     "sent",
     "status",
+    "freshness",
     "enrol",
     "device",
 )

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from device_sdk.evidence import Court
+from device_sdk.freshness import RosterWatch
 from device_sdk.gateways import Gateways
 from device_sdk.inbox import Inbox
 from device_sdk.keystore import KeyStore
@@ -51,6 +52,7 @@ class Parts:
     rosters: RosterCache
     reader_keys: ReaderKeys
     gateways: Gateways
+    watch: RosterWatch
     queries: Queries
     outbox: Outbox
     inbox: Inbox
@@ -212,11 +214,12 @@ class Router:
 
     def _take_notice(self, data: bytes, moment: Moment) -> list[Publish]:
         parts = self._parts
-        notice = parts.gateways.verify_notice(data, self._name, moment.now)
+        notice, gateway = parts.gateways.verify_notice(data, self._name, moment.now)
         asked = parts.queries.take(notice)
         roster = parts.rosters.roster
         if roster is None:
             return []
+        parts.watch.heard(gateway, notice.roster_version, roster.version, moment.now)
         court = Court(sender=self._name, roster=roster, aad=parts.pin.aad, now=moment.now)
         parts.outbox.take_events(notice.events, court, asked or {})
         if asked is not None and notice.owed is not None:
@@ -229,11 +232,22 @@ class Router:
         parts = self._parts
         is_back = parts.gateways.take_state(gateway, data, moment.now, moment.tick)
         self.keep_time(moment)
+        self.compare_rosters(moment)
         # A gateway that was away may have missed everything since. What a new connection replays
         # is no news: everything was said when it was made.
         if not is_back or retained:
             return []
         return self._say_everything(moment)
+
+    def compare_rosters(self, moment: Moment) -> None:
+        """Compare the own roster with those by which gateways go."""
+        parts, roster = self._parts, self._parts.rosters.roster
+        if roster is None:
+            return
+        for state in parts.gateways.states():
+            parts.watch.heard(state.gateway, state.roster_version, roster.version, moment.now)
+        online = parts.gateways.all_online(moment.now, moment.tick)
+        parts.watch.compare(online, roster.version, moment.now)
 
     # What time it is.
 

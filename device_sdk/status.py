@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from device_sdk.freshness import RosterWarning
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReaderKeyStatus:
@@ -54,3 +56,5 @@ class Status:
     """Own messages that the gateway has not confirmed yet."""
     messages_held: int
     """Own messages that some reader still has to read."""
+    warnings: tuple[RosterWarning, ...]
+    """What is of concern about the roster: it expires soon, or a gateway goes by another one."""

@@ -147,7 +147,8 @@ def status_as_lines(status: Status) -> list[str]:
         "own messages": f"{status.messages_waiting} not held yet, {status.messages_held} unread",
         "problem": status.problem or "none",
     }
-    return [f"{name:<14}{value}" for name, value in rows.items()]
+    lines = [f"{name:<14}{value}" for name, value in rows.items()]
+    return [*lines, *(f"{'warning':<14}{warning.text}" for warning in status.warnings)]
 
 
 def local_time(moment: datetime) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from device_sdk.wire.limits import DAY
+from device_sdk.wire.limits import DAY, ROSTER_WARNING
 from gateway.cli.terminal import AsJson, Terminal, date
 
 app = typer.Typer(rich_markup_mode=None)
@@ -144,6 +144,8 @@ def show(ctx: typer.Context, directory: FleetDirectory, as_json: AsJson = False)
     terminal.say(
         f"Roster version {overview.roster_version}, {state} {date(overview.roster_expires)}"
     )
+    if now >= overview.roster_expires - ROSTER_WARNING:
+        terminal.warn("renew the roster: without a valid one nothing is sealed or admitted")
     terminal.table(
         ["name", "role", "state", "reader key until", "fingerprint"],
         [
