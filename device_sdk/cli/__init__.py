@@ -2,7 +2,8 @@
 
 import typer
 
-from device_sdk.cli import enrolment, mail
+from device_sdk.cli import doctor, enrolment, mail
+from device_sdk.cli.doctor import examine
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -23,3 +24,6 @@ app.command(epilog="Example: sealgate device send --dir ./thermo-1 --to hub --to
 app.command(epilog="Example: sealgate device read --dir ./hub --follow")(mail.read)
 app.command(epilog="Example: sealgate device sent --dir ./thermo-1")(mail.sent)
 app.command(epilog="Example: sealgate device status --dir ./thermo-1")(mail.status)
+app.command(epilog="Example: sealgate device doctor --dir ./thermo-1")(doctor.doctor)
+
+__all__ = ["app", "examine"]
