@@ -13,8 +13,9 @@ from cryptography import x509
 
 from device_sdk.assembly import STATE_FILE
 from device_sdk.checks import Check, check_disk, check_modes, ok, problem, warning
+from device_sdk.file_vault import IDENTITY_FILE
 from device_sdk.freshness import Concern
-from device_sdk.keystore import IDENTITY_FILE
+from device_sdk.keystore import TOKEN_FILE
 from device_sdk.settings_file import has_pin, read_settings
 from device_sdk.status import Status
 from device_sdk.wire.errors import SealgateError
@@ -34,6 +35,8 @@ def check_files(directory: Path, now: int) -> list[Check]:
 
 def _check_passphrase(directory: Path) -> Check:
     what, path = "keys at rest", directory / IDENTITY_FILE
+    if (directory / TOKEN_FILE).exists():
+        return ok(what, "in a token")
     try:
         encrypted = b"ENCRYPTED" in path.read_bytes()[:100]
     except OSError as error:

@@ -81,10 +81,11 @@ def examine(
     from device_sdk.checks import problem, warning
     from device_sdk.device import Device
     from device_sdk.doctor import check_files, check_status
-    from device_sdk.keystore import IDENTITY_FILE, DirectoryInUseError, NoDeviceError
+    from device_sdk.file_vault import IDENTITY_FILE
+    from device_sdk.keystore import DirectoryInUseError, NoDeviceError, holds_device
     from device_sdk.wire.errors import SealgateError
 
-    if not (directory / IDENTITY_FILE).exists():
+    if not holds_device(directory):
         raise NoDeviceError(f"{directory} holds no device: sealgate device init makes one")
     checks = check_files(directory, int(time.time()))
     passphrase = terminal.passphrase(passphrase_file, key_file=directory / IDENTITY_FILE)

@@ -239,7 +239,7 @@ def _open(
     ca: Path | None,
 ) -> "Device":
     from device_sdk.device import Device
-    from device_sdk.keystore import IDENTITY_FILE
+    from device_sdk.file_vault import IDENTITY_FILE
 
     terminal: Terminal = ctx.obj
     passphrase = terminal.passphrase(passphrase_file, key_file=directory / IDENTITY_FILE)
