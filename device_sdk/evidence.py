@@ -162,7 +162,7 @@ def excuse_revoked(message: Outgoing, roster: Roster, now: int) -> Outgoing:
         for slot in message.slots
         if slot.verdict is Verdict.OWED and roster.is_revoked(slot.reader)
     ]
-    return message.settle(changed, now) if message.state.is_open else message
+    return message.settle(changed, now)
 
 
 def _readers_of_excuse(message: Outgoing, data: bytes, court: Court) -> set[str]:
