@@ -40,9 +40,11 @@ if TYPE_CHECKING:
         LostError,
         MessageError,
         NoReaderKeyError,
+        NoReadersLeftError,
         NotAdmittedError,
         NotFlushedError,
         NotHeldYetError,
+        NotPermittedError,
         NotReadYetError,
         NotSealedError,
         OutboxFullError,
@@ -54,9 +56,11 @@ if TYPE_CHECKING:
         RosterUnknownError,
         SettingsError,
         StateFileError,
+        UnknownChannelError,
         UnknownMessageError,
         UnknownReaderError,
     )
+    from device_sdk.freshness import Concern, RosterWarning
     from device_sdk.key_file import KeyFileError, LoosePermissionsError, PassphraseError
     from device_sdk.keystore import DirectoryInUseError, NoDeviceError
     from device_sdk.log_report import LogReport, ReportKind
@@ -74,6 +78,7 @@ __all__ = [
     "BrokerUnavailableError",
     "ClockError",
     "ClosedError",
+    "Concern",
     "ContentError",
     "Device",
     "DeviceError",
@@ -91,9 +96,11 @@ __all__ = [
     "MessageError",
     "NoDeviceError",
     "NoReaderKeyError",
+    "NoReadersLeftError",
     "NotAdmittedError",
     "NotFlushedError",
     "NotHeldYetError",
+    "NotPermittedError",
     "NotReadYetError",
     "NotSealedError",
     "OutboxFullError",
@@ -109,6 +116,7 @@ __all__ = [
     "RootMismatchError",
     "RosterExpiredError",
     "RosterUnknownError",
+    "RosterWarning",
     "SealgateError",
     "Sent",
     "SentRecord",
@@ -117,6 +125,7 @@ __all__ = [
     "StateFileError",
     "Status",
     "TrustError",
+    "UnknownChannelError",
     "UnknownMessageError",
     "UnknownReaderError",
     "WireError",
@@ -137,6 +146,7 @@ _HOMES = (
     "sent",
     "log_report",
     "status",
+    "freshness",
     "enrol",
     "device",
 )

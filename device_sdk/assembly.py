@@ -6,6 +6,7 @@ from pathlib import Path
 
 from device_sdk.broker_url import BrokerUrl
 from device_sdk.errors import SettingsError
+from device_sdk.freshness import RosterWatch
 from device_sdk.gateways import Gateways
 from device_sdk.inbox import Inbox
 from device_sdk.inbox_store import InboxStore
@@ -49,6 +50,7 @@ def assemble(
         reader_keys=ReaderKeys(state),
         gateways=gateways,
         log=log,
+        watch=RosterWatch(state),
         queries=Queries(name=name, signer=signer, aad=aad, topics=topics),
         outbox=Outbox(
             OutboxStore(state), name=name, signer=signer, aad=aad, topics=topics, limits=limits

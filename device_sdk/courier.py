@@ -281,6 +281,9 @@ class Courier:
         parts = self.parts
         self._tend_at = moment.tick + TEND_EVERY
         self.router.keep_time(moment)
+        self.router.act_on_roster(moment)
+        self.router.compare_rosters(moment)
+        parts.watch.say(parts.rosters.roster, moment.now)
         trusted = parts.time.now
         parts.outbox.expire(trusted)
         parts.outbox.forget(trusted)

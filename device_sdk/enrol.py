@@ -8,7 +8,7 @@ from pathlib import Path
 
 from device_sdk.broker_url import BrokerUrl
 from device_sdk.errors import RootMismatchError
-from device_sdk.keystore import JOIN_REQUEST, KeyStore, check_holds_device
+from device_sdk.keystore import JOIN_REQUEST, TOKEN_FILE, KeyStore, check_holds_device
 from device_sdk.settings_file import (
     check_prefix,
     has_pin,
@@ -21,17 +21,39 @@ from device_sdk.settings_file import (
 from device_sdk.trust import Pin
 
 
-def create_device(directory: Path, name: str, passphrase: bytes | None, *, now: int) -> Path:
+def create_device(
+    directory: Path,
+    name: str,
+    passphrase: bytes | None,
+    *,
+    now: int,
+    module: Path | None = None,
+    token: str = "",
+) -> Path:
     """Make a device's keys; return the path of the join request for its owner.
 
-    ``name`` is its id, 1 to 64 of ``a-z 0-9 . _ -``. ``now`` is Unix seconds.
+    ``name`` is its id, 1 to 64 of ``a-z 0-9 . _ -``. ``now`` is Unix seconds. With ``module``, the
+    path of a PKCS#11 library, the keys are made inside the token of the label ``token``, and
+    ``passphrase`` is its PIN.
 
     Raises:
         NoDeviceError: the directory already holds a device.
         MalformedError: the name is none.
-        KeyFileError: the directory is open to others.
+        KeyFileError: the directory is open to others, or the token does not do what is needed.
     """
-    KeyStore.create(directory, name, passphrase, now=now).close()
+    if module is None:
+        KeyStore.create(directory, name, passphrase, now=now).close()
+        return directory / JOIN_REQUEST
+    from device_sdk.token_vault import TokenPlace, TokenVault  # only where somebody has one
+
+    place = TokenPlace.choose(module, token, name)
+    vault = TokenVault(directory / TOKEN_FILE, place, passphrase)
+    try:
+        store = KeyStore.create(directory, name, None, now=now, vault=vault)
+    except BaseException:
+        vault.close()
+        raise
+    store.close()
     return directory / JOIN_REQUEST
 
 

@@ -5,7 +5,7 @@ Wrong bytes are `device_sdk.wire.errors`, strangers and old rosters `device_sdk.
 digits and never quote plaintext, keys or tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from device_sdk.wire.errors import SealgateError
@@ -88,6 +88,37 @@ class NoReaderKeyError(NotSealedError):
         self.reader = reader
 
 
+class UnknownChannelError(NotSealedError):
+    """The roster lists no channel of this name: ``channel``."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(f"the roster lists no channel named {channel!r:.70}")
+        self.channel = channel
+
+
+class NotPermittedError(NotSealedError):
+    """The owner does not let this device, ``sender``, write to ``channel``."""
+
+    def __init__(self, sender: str, channel: str) -> None:
+        super().__init__(f"the owner does not let {sender} write to the channel {channel}")
+        self.sender, self.channel = sender, channel
+
+
+class NoReadersLeftError(NotSealedError):
+    """Of a channel's readers nobody can be sealed to.
+
+    ``left_out`` says why, by reader: see `device_sdk.sending.LeftOut`.
+    """
+
+    def __init__(self, channel: str, left_out: Mapping[str, str]) -> None:
+        why = [f"{reader} ({reason})" for reader, reason in left_out.items()]
+        super().__init__(
+            f"the channel {channel} has no reader that can be sealed to: "
+            + (_names(why) if why else "the owner lists none")
+        )
+        self.channel, self.left_out = channel, dict(left_out)
+
+
 class LifetimeError(NotSealedError):
     """A lifetime under a second or over the longest that the protocol allows."""
 
@@ -97,7 +128,8 @@ class PayloadError(NotSealedError):
 
 
 class ReadersError(NotSealedError):
-    """A reader list that is empty, too long, or holds something that is no device id."""
+    """A reader list that is empty, too long, or holds something that is no device id; or neither
+    readers nor a channel, or both."""
 
 
 class ClockError(NotSealedError):

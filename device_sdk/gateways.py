@@ -48,19 +48,19 @@ class Gateways:
             for spki in entry.identities
         }
 
-    def verify_notice(self, data: bytes, device: str, now: int) -> Notice:
-        """Return a notice for ``device`` by an active gateway.
+    def verify_notice(self, data: bytes, device: str, now: int) -> tuple[Notice, str]:
+        """Return a notice for ``device`` by an active gateway, and that gateway's name.
 
         Raises:
             WireError: malformed, for another device, or its signature does not verify.
             UnknownDeviceError: signed by nobody who is a gateway of this fleet.
         """
         unverified = cose.parse_signed(Notice, data)
-        _, key = self._signer(unverified.kid, now)
+        name, key = self._signer(unverified.kid, now)
         notice = unverified.verify(key, self._aad)
         if notice.device != device:
             raise SignatureError("the notice is for another device")
-        return notice
+        return notice, name
 
     def take_state(self, gateway: str, data: bytes, now: int, tick: float) -> bool:
         """Take in a gateway's state; tell whether that gateway has come online just now.
@@ -92,14 +92,21 @@ class Gateways:
 
     def online(self, now: int, tick: float) -> State | None:
         """Return the latest state of a gateway that is online, or None."""
-        fresh = [
+        return max(self.all_online(now, tick), key=lambda state: state.time, default=None)
+
+    def all_online(self, now: int, tick: float) -> list[State]:
+        """Return the latest state of each gateway that is online."""
+        return [
             heard.state
             for heard in self._heard.values()
             if heard.state.status == ONLINE
             and tick - heard.tick <= STATE_VALIDITY
             and abs(now - heard.state.time) <= CLOCK_SKEW + STATE_VALIDITY
         ]
-        return max(fresh, key=lambda state: state.time, default=None)
+
+    def states(self) -> list[State]:
+        """Return the latest state of each gateway, online or not."""
+        return [heard.state for heard in self._heard.values()]
 
     def heard_at(self, gateway: str) -> float:
         """Return the tick at which a gateway's latest state came; 0 before the first."""
@@ -108,8 +115,7 @@ class Gateways:
 
     def latest(self) -> State | None:
         """Return the latest state of any gateway, online or not."""
-        states = (heard.state for heard in self._heard.values())
-        return max(states, key=lambda state: state.time, default=None)
+        return max(self.states(), key=lambda state: state.time, default=None)
 
     def _signer(self, kid: bytes, now: int) -> tuple[str, VerifyKey]:
         signer = self._keys.get(kid)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from device_sdk.evidence import Court
+from device_sdk.freshness import RosterWatch
 from device_sdk.gateways import Gateways
 from device_sdk.inbox import Inbox
 from device_sdk.keystore import KeyStore
@@ -53,6 +54,7 @@ class Parts:
     reader_keys: ReaderKeys
     gateways: Gateways
     log: LogWatch
+    watch: RosterWatch
     queries: Queries
     outbox: Outbox
     inbox: Inbox
@@ -71,9 +73,12 @@ class Router:
         self._stale: list[str] = []
         self.fresh_keys: set[str] = set()
         """Devices whose key list has come through this connection, or was waited for in vain."""
+        self.keyless: set[str] = set()
+        """Readers of channels whose keys were waited for in vain since this connection was made."""
         self.is_roster_awaited = False
         """Whether somebody has waited for the roster since this connection was made."""
         self._has_head = False
+        self._acted_on = 0
         if parts.rosters.roster is not None:
             self._go_by(parts.rosters.roster)
 
@@ -118,9 +123,11 @@ class Router:
         stale, self._stale = self._stale, []
         return stale
 
-    def watch_keys(self, devices: Iterable[str]) -> None:
-        """Listen to the keys of devices to which this one writes."""
+    def watch_keys(self, devices: Iterable[str]) -> bool:
+        """Listen to the keys of devices to which this one writes; tell whether any are new."""
+        before = len(self._watched)
         self._watched.update(devices)
+        return len(self._watched) > before
 
     def start_reading(self) -> None:
         """Listen to the own inbox: a device that only sends need not hold copies in memory."""
@@ -131,6 +138,7 @@ class Router:
     def connected(self) -> None:
         """There is a new connection: nothing is fresh any more."""
         self.fresh_keys.clear()
+        self.keyless.clear()
         self._has_head = self.is_roster_awaited = False
         self._stale = []
         self._parts.log.start_over()
@@ -213,15 +221,24 @@ class Router:
             return []
         self._go_by(rosters.roster)
         self._stale = self._verifiable()
+        self.act_on_roster(moment)
         return []
+
+    def act_on_roster(self, moment: Moment) -> None:
+        """Act on the present roster's revocations, once for each roster and start."""
+        roster = self._parts.rosters.roster
+        if roster is not None and roster.version > self._acted_on:
+            self._parts.outbox.excuse_revoked(roster, self.believed(moment))
+            self._acted_on = roster.version
 
     def _take_notice(self, data: bytes, moment: Moment) -> list[Publish]:
         parts = self._parts
-        notice = parts.gateways.verify_notice(data, self._name, moment.now)
+        notice, gateway = parts.gateways.verify_notice(data, self._name, moment.now)
         asked = parts.queries.take(notice)
         roster = parts.rosters.roster
         if roster is None:
             return []
+        parts.watch.heard(gateway, notice.roster_version, roster.version, moment.now)
         court = Court(sender=self._name, roster=roster, aad=parts.pin.aad, now=moment.now)
         parts.outbox.take_events(notice.events, court, asked or {})
         if asked is not None and notice.owed is not None:
@@ -234,11 +251,22 @@ class Router:
         parts = self._parts
         is_back = parts.gateways.take_state(gateway, data, moment.now, moment.tick)
         self.keep_time(moment)
+        self.compare_rosters(moment)
         # A gateway that was away may have missed everything since. What a new connection replays
         # is no news: everything was said when it was made.
         if not is_back or retained:
             return []
         return self._say_everything(moment)
+
+    def compare_rosters(self, moment: Moment) -> None:
+        """Compare the own roster with those by which gateways go."""
+        parts, roster = self._parts, self._parts.rosters.roster
+        if roster is None:
+            return
+        for state in parts.gateways.states():
+            parts.watch.heard(state.gateway, state.roster_version, roster.version, moment.now)
+        online = parts.gateways.all_online(moment.now, moment.tick)
+        parts.watch.compare(online, roster.version, moment.now)
 
     # What time it is.
 

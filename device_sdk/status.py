@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from device_sdk.freshness import RosterWarning
 from device_sdk.log_report import LogReport
 
 
@@ -71,3 +72,5 @@ class Status:
     """Own messages that the gateway has not confirmed yet."""
     messages_held: int
     """Own messages that some reader still has to read."""
+    warnings: tuple[RosterWarning, ...]
+    """What is of concern about the roster: it expires soon, or a gateway goes by another one."""

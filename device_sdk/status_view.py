@@ -13,6 +13,7 @@ def status_of(courier: Courier, copies_waiting: int | None) -> Status:
     """Return one moment's view. With the device's lock held."""
     parts, moment = courier.parts, courier.moment()
     roster, counts = parts.rosters.roster, parts.outbox.count_open()
+    courier.router.compare_rosters(moment)
     return Status(
         name=parts.keystore.name,
         fleet=parts.pin.fingerprint,
@@ -37,6 +38,7 @@ def status_of(courier: Courier, copies_waiting: int | None) -> Status:
         copies_waiting=copies_waiting,
         messages_waiting=counts.get(State.WAITING, 0),
         messages_held=counts.get(State.HELD, 0),
+        warnings=parts.watch.warnings(roster, moment.now),
     )
 
 

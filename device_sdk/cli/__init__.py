@@ -2,7 +2,8 @@
 
 import typer
 
-from device_sdk.cli import enrolment, evidence, mail
+from device_sdk.cli import doctor, enrolment, evidence, mail
+from device_sdk.cli.doctor import examine
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -26,3 +27,6 @@ app.command(epilog="Example: sealgate device status --dir ./thermo-1")(mail.stat
 app.command(epilog="Example: sealgate device evidence --dir ./thermo-1 --out ./evidence")(
     evidence.evidence
 )
+app.command(epilog="Example: sealgate device doctor --dir ./thermo-1")(doctor.doctor)
+
+__all__ = ["app", "examine"]

@@ -14,14 +14,27 @@ def init(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its id: a-z 0-9 . _ -")],
     directory: Directory,
     passphrase_file: PassphraseFile = None,
+    module: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A PKCS#11 library: its token makes the keys and keeps them."
+        ),
+    ] = None,
+    token: Annotated[
+        str, typer.Option(metavar="LABEL", help="That token; --passphrase-file has its PIN.")
+    ] = "",
 ) -> None:
     """Make a device's keys, which never leave its directory, and a join request for the owner."""
     from device_sdk.enrol import create_device
 
     terminal: Terminal = ctx.obj
+    if (module is None) != (not token):
+        raise typer.BadParameter("--module and --token go together")
     passphrase = terminal.new_passphrase(passphrase_file, what=f"{name}'s key")
     with terminal.busy(f"Making {name}'s keys ..."):
-        request = create_device(directory, name, passphrase, now=int(time.time()))
+        request = create_device(
+            directory, name, passphrase, now=int(time.time()), module=module, token=token
+        )
     terminal.say(f"Made the device {name} in {directory}")
     for line in _fingerprint(request):
         terminal.say(line)

@@ -65,6 +65,7 @@ def sent_as_json(record: SentRecord) -> dict[str, Any]:
         "held_at": _seconds(record.held_at),
         "closed_at": _seconds(record.closed_at),
         "readers": [_verdict(record.outcome, reader) for reader in record.readers],
+        "left_out": dict(record.left_out),
     }
 
 
@@ -85,7 +86,11 @@ SENT_COLUMNS = ["id", "sent", "state", "read by", "waiting for", "otherwise"]
 def sent_as_row(record: SentRecord) -> list[str]:
     """Return a sent message as a row of a table with `SENT_COLUMNS`."""
     outcome = record.outcome
-    otherwise = [*outcome.unreadable.items(), *outcome.excused.items()]
+    otherwise = [
+        *outcome.unreadable.items(),
+        *outcome.excused.items(),
+        *((reader, f"left out: {why}") for reader, why in record.left_out.items()),
+    ]
     return [
         record.message_id[:8],
         local_time(record.sent_at),
@@ -151,8 +156,9 @@ def status_as_lines(status: Status) -> list[str]:
         "own messages": f"{status.messages_waiting} not held yet, {status.messages_held} unread",
         "problem": status.problem or "none",
     }
-    findings = [f"{'found':<14}{report}" for report in status.log_reports]
-    return [f"{name:<14}{value}" for name, value in rows.items()] + findings
+    lines = [f"{name:<14}{value}" for name, value in rows.items()]
+    lines += [f"{'warning':<14}{warning.text}" for warning in status.warnings]
+    return lines + [f"{'found':<14}{report}" for report in status.log_reports]
 
 
 def _log(status: Status) -> str:

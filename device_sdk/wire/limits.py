@@ -75,6 +75,8 @@ MAX_LIFETIME = 30 * DAY
 DEFAULT_LIFETIME = 7 * DAY
 READER_KEY_VALIDITY = 90 * DAY
 READER_KEY_RENEWAL = 30 * DAY
+ROSTER_WARNING = 14 * DAY
+"""How long before a roster expires everybody begins to say so: owners go on holidays."""
 CLOCK_SKEW = 5 * 60
 """Tolerated difference between two clocks where a time is checked against ours."""
 

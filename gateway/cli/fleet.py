@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from device_sdk.wire.limits import DAY
+from device_sdk.wire.limits import DAY, ROSTER_WARNING
 from gateway.cli import fleet_change, fleet_channel, fleet_excuse, fleet_owner, judge
 from gateway.cli.fleet_common import (
     DryRun,
@@ -193,6 +193,8 @@ def show(ctx: typer.Context, directory: FleetDirectory, as_json: AsJson = False)
     terminal.say(
         f"Roster version {overview.roster_version}, {state} {date(overview.roster_expires)}"
     )
+    if now >= overview.roster_expires - ROSTER_WARNING:
+        terminal.warn("renew the roster: without a valid one nothing is sealed or admitted")
     terminal.table(
         ["name", "role", "state", "reader key until", "fingerprint"],
         [

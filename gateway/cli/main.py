@@ -6,14 +6,16 @@ and no command loads another's half of the project.
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from device_sdk.wire.errors import SealgateError
-from gateway.cli import audit, demo, fleet, gateway_cmd, messages, serve, streams
+from gateway.cli import audit, demo, doctor, fleet, gateway_cmd, messages, serve, streams
 from gateway.cli.terminal import Terminal
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
@@ -43,6 +45,14 @@ class _DeviceCommands(TyperGroup):
         return super().get_command(ctx, cmd_name)
 
 
+def _check_device(
+    terminal: Terminal, directory: Path, passphrase_file: Path | None
+) -> Sequence[doctor.AnyCheck]:
+    from device_sdk.cli import examine
+
+    return examine(terminal, directory, passphrase_file=passphrase_file)
+
+
 app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -54,6 +64,7 @@ app.add_typer(fleet.app, name="fleet", no_args_is_help=True)
 app.add_typer(gateway_cmd.app, name="gateway", no_args_is_help=True)
 app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command("audit", epilog=audit.EXAMPLE)(audit.audit)
+app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command(_check_device))
 app.add_typer(messages.app, name="messages", no_args_is_help=True)
 app.add_typer(
     typer.Typer(cls=_DeviceCommands, rich_markup_mode=None),

@@ -5,6 +5,7 @@ It is no gateway: it keeps what it is told to keep, believes every device, and c
 
 import threading
 import time
+from dataclasses import replace
 
 from device_sdk.identity import Identity
 from device_sdk.trust import Pin
@@ -21,6 +22,7 @@ from device_sdk.wire.roster_head import RosterHead
 from device_sdk.wire.roster_page import (
     ROLE_DEVICE,
     ROLE_GATEWAY,
+    ChannelEntry,
     DeviceEntry,
     RosterPage,
     page_hash,
@@ -42,6 +44,7 @@ class Desk:
         self.root, self.gateway = Identity.generate(), Identity.generate()
         self.pin = Pin.from_spki(self.root.spki)
         self.devices: dict[str, DeviceEntry] = {}
+        self.channels: dict[str, ChannelEntry] = {}
         self.version = int(time.time()) - DAY
         self.statements: dict[str, list[bytes]] = {}
         self.digests: dict[bytes, tuple[Header, bytes]] = {}
@@ -67,10 +70,14 @@ class Desk:
             revoked_at=revoked,
         )
 
+    def revoke(self, name: str) -> None:
+        """Revoke a device; `publish_roster` makes it known."""
+        self.devices[name] = replace(self.devices[name], revoked_at=self.version + 1)
+
     def publish_roster(self, *, expires_in: int = 365 * DAY, version: int = 0) -> None:
         """Sign and publish the roster, one page."""
         self.version = version or self.version + 1
-        page = RosterPage(devices=self.devices, channels={}).encode()
+        page = RosterPage(devices=self.devices, channels=self.channels).encode()
         now = int(time.time())
         head = RosterHead(
             fleet_id=self.pin.fleet_id,
