@@ -48,6 +48,11 @@ MAX_SUCCESSIONS = 16
 MAX_KEY_STATEMENTS = 64
 """Unexpired reader-key statements of one device: three in normal use, more after restores."""
 
+MAX_CERTIFICATE = 4 * KIB
+"""One X.509 certificate in DER: with an RSA-4096 key and our few extensions it has about 1,200."""
+MAX_CERTIFICATES = 3
+"""A member's own, that of a granted owner, and the root's."""
+
 MAX_ID = 64
 """Characters of a device id or channel name: they are topic levels and certificate names."""
 

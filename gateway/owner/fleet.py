@@ -17,6 +17,7 @@ from device_sdk.wire.names import as_name
 from device_sdk.wire.roster_page import ROLE_DEVICE
 from gateway.files import write_whole
 from gateway.owner.bundle import PublicBundle
+from gateway.owner.certificates_bundle import BrokerFiles
 from gateway.owner.errors import FleetError, NotAdmittedError
 from gateway.owner.join import Candidate, enlist, examine
 from gateway.owner.signing import ROSTER_VALIDITY, Members, open_roster, sign_roster
@@ -69,7 +70,7 @@ class Fleet:
             write_whole(private / _NAME, f"{name}\n".encode(), mode=0o600)
             fleet.public.write_root(fleet.pin)
             fleet._sign(Members(devices={}, channels={}), previous=0, now=now)
-            fleet._publish()
+            fleet._publish(now)
         return fleet
 
     @classmethod
@@ -129,7 +130,7 @@ class Fleet:
             roster = self.roster()
             if member.key_statement:
                 self.public.add_statement(member.name, member.key_statement, roster, now)
-            self._publish()
+            self._publish(now)
         return Admitted(member=member, roster=roster, is_new=member.name not in before.devices)
 
     def _check_reader_key(self, member: Candidate, roster: Roster, now: int) -> None:
@@ -149,7 +150,13 @@ class Fleet:
         )
         write_whole(self.directory / "private" / _ROSTER, data, mode=0o600)
 
-    def _publish(self) -> None:
+    @property
+    def broker_files(self) -> BrokerFiles:
+        """Certificates, their revocation list and access rules."""
+        return BrokerFiles(public=self.directory / "public", private=self.directory / "private")
+
+    def _publish(self, now: int) -> None:
+        self.broker_files.write(self.roster(), self.root, now=now)
         self.public.write_roster((self.directory / "private" / _ROSTER).read_bytes())
 
     @contextlib.contextmanager

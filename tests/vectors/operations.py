@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from device_sdk import trust, unseal
 from device_sdk.reader_key import ReaderKey
 from device_sdk.wire import cbor, content_key, cose, errors, header, login, merkle, padding, suites
+from device_sdk.wire.certificates import decode_certificates, verify_certificates
 from device_sdk.wire.envelope import Envelope
 from device_sdk.wire.excuse import Excuse
 from device_sdk.wire.join_request import verify_join_request
@@ -246,6 +247,16 @@ def admit(given: Json) -> Json:
     return outcome
 
 
+def verify_certificate(given: Json) -> Json:
+    member = verify_certificates(
+        decode_certificates(bytes.fromhex(given["list"])),
+        name=given["name"],
+        identities=roster().devices[given["name"]].identities,
+        owners=[PIN.root.spki],
+    )
+    return {"not_before": member.not_before, "not_after": member.not_after}
+
+
 def log_in(given: Json) -> Json:
     unverified = login.parse_token(given["token"])
     user = given["user"]
@@ -289,6 +300,7 @@ def verify_roster(given: Json) -> Json:
 
 OPERATIONS: dict[str, Callable[[Json], Json]] = {
     "cbor": decode_cbor,
+    "certificates": verify_certificate,
     "content-key": derive,
     "copy": read_copy,
     "dishonest-copy": read_copy,

@@ -126,6 +126,9 @@ def test_the_limits_are_those_of_the_code() -> None:
         "roster head": RosterHead.LIMIT,
         "roster page; pages": f"{limits.MAX_ROSTER_PAGE}; {limits.MAX_ROSTER_PAGES}",
         "key statements of a device": limits.MAX_KEY_STATEMENTS,
+        "certificate; certificates in a chain": (
+            f"{limits.MAX_CERTIFICATE}; {limits.MAX_CERTIFICATES}"
+        ),
         "lifetime (exp - now)": f"{limits.MAX_LIFETIME // limits.DAY} days",
         "difference between two clocks": f"{limits.CLOCK_SKEW // 60} minutes",
     }
