@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from device_sdk.broker_url import BrokerUrl
+from device_sdk.certificate import OwnCertificate
 from device_sdk.errors import SettingsError
 from device_sdk.gateways import Gateways
 from device_sdk.inbox import Inbox
@@ -48,6 +49,7 @@ def assemble(
         ),
         inbox=Inbox(InboxStore(state), name=name, signer=signer, aad=aad, topics=topics),
         own_keys=OwnKeys(keystore, topics),
+        certificate=OwnCertificate(keystore.directory, name=name, identity=keystore.identity.spki),
     )
 
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from device_sdk.certificate import OwnCertificate
 from device_sdk.evidence import Court
 from device_sdk.gateways import Gateways
 from device_sdk.inbox import Inbox
@@ -55,6 +56,7 @@ class Parts:
     outbox: Outbox
     inbox: Inbox
     own_keys: OwnKeys
+    certificate: OwnCertificate
 
 
 class Router:
@@ -90,7 +92,7 @@ class Router:
 
     def _verifiable(self) -> list[str]:
         topics = self._parts.topics
-        filters = [topics.state("+"), self.notice_filter]
+        filters = [topics.state("+"), self.notice_filter, topics.cert(self._name)]
         filters += [topics.keys(device) for device in sorted({self._name, *self._watched})]
         return [*filters, self.inbox_filter] if self._is_reading else filters
 
@@ -177,6 +179,8 @@ class Router:
             self._parts.reader_keys.take_list(topic.owner, data, roster)
             if topic.owner in {self._name, *self._watched}:  # nobody asked for the others
                 self.fresh_keys.add(topic.owner)
+        if topic.kind is Kind.CERT and data and topic.owner == self._name:
+            self._parts.certificate.take(data, roster)
         if topic.kind is Kind.STATE and data:
             return self._take_state(topic.owner, data, moment, retained=retained)
         return []

@@ -10,7 +10,7 @@ from device_sdk.trust import verify_head
 from device_sdk.wire.errors import SealgateError, TopicError
 from device_sdk.wire.query import Query
 from device_sdk.wire.topics import FROM_DEVICES, Kind, Topic, Topics
-from gateway import acknowledge, admit, adopt, answer, hold
+from gateway import acknowledge, admit, adopt, answer, certificates, hold
 from gateway.acknowledge import AckResult
 from gateway.adopt import Found
 from gateway.effects import NOTHING, Effects, merged
@@ -135,6 +135,9 @@ def _retained(
         return Decision(effects=judged.effects, found=judged.found, left=judged.until, done=done)
     if topic.kind is Kind.KEYS:
         return _keys(tx, arrival, topic, topics, situation)
+    if topic.kind is Kind.CERT:
+        visit, left = certificates.judge(situation, topic.owner, arrival.payload)
+        return Decision(visit=(arrival.topic,) if visit else (), left=left)
     if topic.kind is Kind.ROSTER:
         return _roster(tx, arrival, topic, topics, situation)
     return Decision(visit=(arrival.topic,))  # a notice, which is for now or never

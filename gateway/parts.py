@@ -40,7 +40,9 @@ class Parts:
         if effects is NOTHING:
             return _DONE
         copies = [copy_topic(self._topics, ref) for ref in (*effects.publish, *effects.clear)]
-        errand = self.deliverer.visit([*copies, *map(self._topics.keys, effects.keys)])
+        keys = map(self._topics.keys, effects.keys)
+        certificates = map(self._topics.cert, effects.certificates)
+        errand = self.deliverer.visit([*copies, *keys, *certificates])
         if effects.tell:
             self.teller.tell(effects.tell, after=errand)
         if effects.erase:

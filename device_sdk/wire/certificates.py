@@ -26,11 +26,15 @@ class MemberCertificate:
     """A member's certificate that leads to the fleet's owner. Times are Unix seconds."""
 
     name: str
+    spki: bytes
+    """SubjectPublicKeyInfo of the key that it is for."""
     not_before: int
     """Of two certificates of one member the one with the later time counts."""
     not_after: int
     chain: tuple[bytes, ...]
     """DER: the member's own first, the authority whose key is an owner's last."""
+    root: bytes
+    """That owner's SubjectPublicKeyInfo."""
 
 
 def encode_certificates(chain: Sequence[bytes]) -> bytes:
@@ -65,13 +69,16 @@ def verify_certificates(
     _check_member(leaf, name, identities)
     for issued, issuer in zip(parsed, [*issuers, issuers[-1]], strict=True):
         _check_issued(issued, issuer)
-    if public_key(issuers[-1]) not in owners:
+    root = public_key(issuers[-1])
+    if root not in owners:
         raise SignatureError(f"the certificate of {name} is not by an owner of this fleet")
     return MemberCertificate(
         name=name,
+        spki=public_key(leaf),
         not_before=int(leaf.not_valid_before_utc.timestamp()),
         not_after=int(leaf.not_valid_after_utc.timestamp()),
         chain=tuple(chain),
+        root=root,
     )
 
 

@@ -36,6 +36,7 @@ class Kind(StrEnum):
     QUERY = "query"
     SEEN = "seen"
     ANNOUNCE = "announce"
+    CERT = "cert"
     KEYS = "keys"
     ROSTER = "roster"
     STATE = "state"
@@ -98,6 +99,10 @@ class Topics:
     def announce(self, device: str) -> str:
         """Device to gateway: the device's reader-key statement."""
         return f"{self.prefix}/announce/{device}"
+
+    def cert(self, name: str) -> str:
+        """Gateway to a member, retained: the certificate with which it connects."""
+        return f"{self.prefix}/cert/{name}"
 
     def keys(self, device: str) -> str:
         """Gateway to all, retained: the device's unexpired reader-key statements."""

@@ -19,6 +19,7 @@ def test_every_topic_that_is_built_is_taken_apart_again(prefix: str) -> None:
         topics.query("a"): Topic(kind=Kind.QUERY, owner="a"),
         topics.seen("a"): Topic(kind=Kind.SEEN, owner="a"),
         topics.announce("a"): Topic(kind=Kind.ANNOUNCE, owner="a"),
+        topics.cert("a"): Topic(kind=Kind.CERT, owner="a"),
         topics.keys("a"): Topic(kind=Kind.KEYS, owner="a"),
         topics.roster(): Topic(kind=Kind.ROSTER),
         topics.roster_page(HASH): Topic(kind=Kind.ROSTER, page_hash=HASH),
