@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from device_sdk.device import Device
     from device_sdk.enrol import create_device, trust_root
     from device_sdk.errors import (
+        BrokerCertificateError,
         BrokerUnavailableError,
         ClockError,
         ClosedError,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         NotSealedError,
         OutboxFullError,
         OutcomeForgottenError,
+        OwnCertificateError,
         PayloadError,
         ReadersError,
         RefusedError,
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BrokenReaderKeyError",
+    "BrokerCertificateError",
     "BrokerUnavailableError",
     "ClockError",
     "ClosedError",
@@ -97,6 +100,7 @@ __all__ = [
     "OutboxLimits",
     "Outcome",
     "OutcomeForgottenError",
+    "OwnCertificateError",
     "PassphraseError",
     "PayloadError",
     "ReaderKeyStatus",

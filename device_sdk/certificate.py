@@ -33,7 +33,7 @@ class OwnCertificate:
         """``identity`` is the SubjectPublicKeyInfo of the device's own key."""
         self.path = directory / CERTIFICATE_FILE
         self._ca = directory / CA_FILE
-        self._name = name
+        self.name = name
         self._identity = identity
 
     def take(self, data: bytes, roster: Roster) -> bool:
@@ -91,5 +91,5 @@ class OwnCertificate:
 
     def _verify(self, chain: Sequence[bytes], root: bytes) -> MemberCertificate:
         return verify_certificates(
-            chain, name=self._name, identities=[self._identity], owners=[root]
+            chain, name=self.name, identities=[self._identity], owners=[root]
         )

@@ -38,6 +38,14 @@ class BrokerUnavailableError(DeviceError):
     """The broker cannot be reached, or does not let this device in."""
 
 
+class BrokerCertificateError(BrokerUnavailableError):
+    """The broker's certificate is not to be trusted: this device does not talk to it."""
+
+
+class OwnCertificateError(BrokerUnavailableError):
+    """The broker does not accept this device's certificate, or wants one that it does not have."""
+
+
 class GatewaySilentError(DeviceError):
     """The broker is there, but no gateway answered in time."""
 

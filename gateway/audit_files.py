@@ -11,13 +11,23 @@ from gateway.bundle import ROOT_FILE
 from gateway.enrolment import IDENTITY_FILE, JOIN_REQUEST_FILE
 from gateway.errors import GatewayError
 from gateway.login import OPERATOR_FILE
+from gateway.own_certificate import CA_FILE, CERTIFICATE_FILE
 from gateway.settings import SETTINGS_FILE
 from gateway.store.lock import LOCK_FILE
 from gateway.store.sqlite_image import read_image
 from gateway.store.sqlite_pages import MAGIC
 from gateway.store.sqlite_walk import Stray, Walk
 
-_OURS = (IDENTITY_FILE, JOIN_REQUEST_FILE, OPERATOR_FILE, ROOT_FILE, SETTINGS_FILE, LOCK_FILE)
+_OURS = (
+    CA_FILE,
+    CERTIFICATE_FILE,
+    IDENTITY_FILE,
+    JOIN_REQUEST_FILE,
+    LOCK_FILE,
+    OPERATOR_FILE,
+    ROOT_FILE,
+    SETTINGS_FILE,
+)
 _SERVE = "let the gateway serve a moment: it erases when it starts"
 _STILL_READ = f"{_SERVE}; if it does, end what keeps the ledger open for reading"
 _KINDS = (

@@ -22,6 +22,7 @@ from gateway.link.address import BrokerAddress
 from gateway.link.paho import PahoLink
 from gateway.link.port import Connection, Credentials, LinkError, LinkLostError
 from gateway.login import Doorkeeper, operator_password, own_credentials
+from gateway.own_certificate import OwnCertificate
 from gateway.parts import Parts
 from gateway.secret_files import read_password, read_secret
 from gateway.settings import Settings
@@ -157,6 +158,11 @@ class Gateway:
 
     def _link(self, parts: Parts, address: BrokerAddress, *, watching: bool = False) -> PahoLink:
         settings = self._settings
+        own = OwnCertificate(settings.data, settings.bundle, parts.keeper)
+        # A user of the broker's own has to do with a broker that is nobody's of this fleet.
+        ca = settings.ca
+        if address.tls and not address.user and ca is None:
+            ca = own.authorities()
         if address.user:
             fixed = address.credentials(read_password(settings.password_file))
 
@@ -165,6 +171,8 @@ class Gateway:
         else:
 
             def credentials() -> Credentials | None:
+                if address.tls and settings.ca is None and ca is not None and own.is_there:
+                    return None  # the broker takes the user name from the certificate
                 return own_credentials(parts.keeper, parts.name)
 
         return PahoLink(
@@ -172,7 +180,8 @@ class Gateway:
             client_id=f"{parts.name}-watch" if watching else parts.name,
             credentials=credentials,
             will=None if watching else parts.presence.will,
-            ca=settings.ca,
+            ca=ca,
+            present=own.present,
             lasting=not watching,
         )
 

@@ -37,7 +37,13 @@ def _fingerprint(request: Path) -> str:
 
 def trust(
     ctx: typer.Context,
-    root: Annotated[Path, typer.Argument(metavar="ROOT.PUB", help="The owner's public key.")],
+    root: Annotated[
+        Path,
+        typer.Argument(
+            metavar="ROOT.PUB",
+            help="The owner's public key; or the owner's public bundle, for TLS with certificates.",
+        ),
+    ],
     directory: Directory,
     broker: Annotated[
         str | None,

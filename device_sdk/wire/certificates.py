@@ -19,6 +19,17 @@ from device_sdk.wire.suites import load_verify_key
 
 _WHAT = "certificates"
 _LIST_LIMIT = MAX_CERTIFICATES * (MAX_CERTIFICATE + 3) + 1
+_REFUSALS = {
+    "CERTIFICATE_REQUIRED": "it wants a certificate of the fleet's owner, and there is none here",
+    "HANDSHAKE_FAILURE": "it wants a certificate of the fleet's owner, and may have got none",
+    "CERTIFICATE_REVOKED": "the owner has revoked it",
+    "CERTIFICATE_EXPIRED": "it has expired: the owner must renew the fleet, and hand it over",
+    "UNKNOWN_CA": "it is by another owner than the broker's fleet has",
+    "BAD_CERTIFICATE": "the broker does not believe it",
+    "UNSUPPORTED_CERTIFICATE": "the broker does not believe it",
+    "CERTIFICATE_UNKNOWN": "the broker does not believe it",
+    "DECRYPT_ERROR": "it is for another key",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +110,15 @@ def from_pem(pem: bytes) -> list[bytes]:
 def authorities(chain: Sequence[bytes], owners: Collection[bytes]) -> list[bytes]:
     """Return those certificates that are authorities of their own, by a key of an owner."""
     return [der for der in chain if _is_authority(_parse(der), owners)]
+
+
+def why_refused(alert: str) -> str:
+    """Return what a TLS alert says about one's own certificate; empty if it is about another thing.
+
+    ``alert`` is OpenSSL's name of it (RFC 8446 6.2).
+    """
+    name = alert.partition("ALERT_")[2]
+    return _REFUSALS.get(name, "")
 
 
 def public_key(certificate: x509.Certificate) -> bytes:
