@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from device_sdk.wire.errors import SealgateError
-from gateway.cli import audit, demo, fleet, gateway_cmd, messages, serve, streams
+from gateway.cli import audit, broker, demo, fleet, gateway_cmd, messages, serve, streams
 from gateway.cli.terminal import Terminal
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
@@ -54,6 +54,7 @@ app.add_typer(fleet.app, name="fleet", no_args_is_help=True)
 app.add_typer(gateway_cmd.app, name="gateway", no_args_is_help=True)
 app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command("audit", epilog=audit.EXAMPLE)(audit.audit)
+app.add_typer(broker.app, name="broker", no_args_is_help=True)
 app.add_typer(messages.app, name="messages", no_args_is_help=True)
 app.add_typer(
     typer.Typer(cls=_DeviceCommands, rich_markup_mode=None),
