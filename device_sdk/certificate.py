@@ -34,7 +34,7 @@ class OwnCertificate:
         self.path = directory / CERTIFICATE_FILE
         self._ca = directory / CA_FILE
         self.name = name
-        self._identity = identity
+        self.identity = identity
 
     def take(self, data: bytes, roster: Roster) -> bool:
         """Take what stands under ``cert/{name}``; tell whether it is a later one than ours.
@@ -90,6 +90,4 @@ class OwnCertificate:
             write_private_file(self._ca, to_pem(every))
 
     def _verify(self, chain: Sequence[bytes], root: bytes) -> MemberCertificate:
-        return verify_certificates(
-            chain, name=self.name, identities=[self._identity], owners=[root]
-        )
+        return verify_certificates(chain, name=self.name, identities=[self.identity], owners=[root])

@@ -76,6 +76,7 @@ class MqttLink:
         credentials: Credentials,
         ca: str = "",
         present: Present | None = None,
+        reconnect: Backoff = RECONNECT,
     ) -> None:
         """Prepare the link. Both the authorities and ``present`` are asked for each connection.
 
@@ -85,7 +86,7 @@ class MqttLink:
         self._url = url
         self._client_id = client_id
         self._credentials = credentials
-        self._ca, self._present = ca, present
+        self._ca, self._present, self._reconnect = ca, present, reconnect
         if url.tls:
             _tls_context(ca)
         self._report: Callable[[LinkEvent], None] = _nobody
@@ -159,7 +160,7 @@ class MqttLink:
                 return
             tries = 0 if self._connections > before else tries + 1
             self._report(end)
-            delay = min(RECONNECT.first * 2.0 ** min(tries, 30), RECONNECT.most)
+            delay = min(self._reconnect.first * 2.0 ** min(tries, 30), self._reconnect.most)
             # A fleet must not come back in one instant when its broker does.
             self._closing.wait(delay * random.uniform(0.5, 1.0))  # noqa: S311
 

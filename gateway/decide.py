@@ -42,6 +42,8 @@ class Decision:
     """The work of `gateway.fault_points.ARRIVING` that was written into the ledger."""
     overtaken: int = 0
     """The version of a roster of our owner's at the broker that is newer than ours."""
+    is_request: bool = False
+    """A join request, to be kept for the owner."""
     log: dict[str, str] = field(default_factory=dict)
     """What the operator should know: ids only in short."""
 
@@ -76,6 +78,8 @@ def _decide(tx: Transaction, arrival: Arrival, topics: Topics, situation: Situat
 def _from_device(tx: Transaction, topic: Topic, payload: bytes, situation: Situation) -> Decision:
     if topic.kind is Kind.SEND:
         return _send(tx, topic, payload, situation)
+    if topic.kind is Kind.JOIN:
+        return Decision(is_request=True)
     if topic.kind is Kind.READ:
         return _read(tx, topic, payload, situation)
     if topic.kind is Kind.QUERY:

@@ -8,6 +8,7 @@ from gateway.effects import NOTHING, Effects
 from gateway.keeper import Keeper
 from gateway.link.port import Connection
 from gateway.presence import Presence
+from gateway.requests import Requests
 from gateway.session import Session
 from gateway.standing import copy_topic
 from gateway.tell import Teller
@@ -22,8 +23,11 @@ class Parts:
     Raises NoRosterError or NotAdmittedError if the gateway has no name in the fleet.
     """
 
-    def __init__(self, keeper: Keeper, topics: Topics, ledger_id: bytes) -> None:
+    def __init__(
+        self, keeper: Keeper, topics: Topics, ledger_id: bytes, requests: Requests | None = None
+    ) -> None:
         self.keeper = keeper
+        self._requests = requests
         self.name = keeper.name
         self._topics = topics
         self.deliverer = Deliverer(keeper, topics, self.carry_out)
@@ -60,6 +64,7 @@ class Parts:
             teller=self.teller,
             presence=self.presence,
             carry_out=self.carry_out,
+            requests=self._requests,
         )
         # What nobody could judge is cleared in time also if connections do not last as long.
         self._session.sweeper.left = self._left
@@ -75,6 +80,8 @@ class Parts:
         async for taken in watch.changes(poll):
             if taken.roster is not None:
                 _ = self.keeper.name
+                if self._requests is not None:
+                    self._requests.tidy(taken.roster)
                 await self._publish(before, taken.roster)
                 await self.upkeep.sweep()
                 if self._session is not None:

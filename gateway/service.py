@@ -24,6 +24,7 @@ from gateway.link.port import Connection, Credentials, LinkError, LinkLostError
 from gateway.login import Doorkeeper, operator_password, own_credentials
 from gateway.own_certificate import OwnCertificate
 from gateway.parts import Parts
+from gateway.requests import Requests
 from gateway.secret_files import read_password, read_secret
 from gateway.settings import Settings
 from gateway.situation import Limits
@@ -103,7 +104,10 @@ class Gateway:
         watch = None if settings.bundle is None else BundleWatch(settings.bundle, keeper)
         if watch is not None:
             await watch.take_first()
-        parts = Parts(keeper, self._topics, await keeper.read(lambda tx: tx.ledger_id()))
+        requests = Requests(settings.data)
+        ledger_id = await keeper.read(lambda tx: tx.ledger_id())
+        parts = Parts(keeper, self._topics, ledger_id, requests)
+        requests.tidy(keeper.roster)
         async with self._broker(keeper) as address, asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.upkeep.run(settings.tick))
             tasks.create_task(parts.upkeep.publish_due(settings.tick))

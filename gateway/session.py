@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+import structlog
+
 from device_sdk.wire.topics import Topics
 from gateway import copies
 from gateway.decide import Decision
@@ -15,6 +17,7 @@ from gateway.keeper import Keeper
 from gateway.link.port import Arrival, Connection
 from gateway.presence import Presence
 from gateway.reconcile import Sweeper, always_subscribed
+from gateway.requests import RequestResult, Requests
 from gateway.tell import Teller
 
 
@@ -32,6 +35,7 @@ class Session:
         teller: Teller,
         presence: Presence,
         carry_out: Callable[[Effects], Errand],
+        requests: Requests | None,
     ) -> None:
         marker = topics.notice(name)
         self._connection = connection
@@ -42,6 +46,8 @@ class Session:
         self._teller = teller
         self._presence = presence
         self._carry_out = carry_out
+        self._requests = requests
+        self._log = structlog.get_logger("gateway.session")
         self._intake = Intake(connection, keeper, topics, marker, self)
         self._enquiries = Enquiries(keeper, teller, carry_out)
         self.sweeper = Sweeper(connection, keeper, topics, deliverer, name)
@@ -88,6 +94,12 @@ class Session:
         elif arrival.retained:
             self._deliverer.visit([arrival.topic])
 
+    def _keep_request(self, arrival: Arrival, requests: Requests) -> None:
+        name, roster = self._topics.parse(arrival.topic).owner, self._keeper.situation.roster
+        result = requests.take(name, arrival.payload, roster)
+        if result is not RequestResult.KNOWN:  # a device asks again and again
+            self._log.info("join_request", device=name, result=result)
+
     def on_marker(self, arrival: Arrival) -> None:
         self.sweeper.replays.note_marker(arrival.payload)
 
@@ -97,5 +109,7 @@ class Session:
         self._carry_out(decision.effects)
         if decision.visit:
             self._deliverer.visit(decision.visit)
+        if decision.is_request and self._requests is not None:
+            self._keep_request(arrival, self._requests)
         if decision.query is not None:
             self._enquiries.ask(decision.query)

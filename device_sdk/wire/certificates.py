@@ -121,6 +121,11 @@ def why_refused(alert: str) -> str:
     return _REFUSALS.get(name, "")
 
 
+def key_of(der: bytes) -> bytes:
+    """Return the SubjectPublicKeyInfo of a certificate in DER. Raises MalformedError."""
+    return public_key(_parse(der))
+
+
 def public_key(certificate: x509.Certificate) -> bytes:
     """Return the SubjectPublicKeyInfo of a certificate. Raises MalformedError."""
     try:

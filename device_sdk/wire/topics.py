@@ -35,6 +35,7 @@ class Kind(StrEnum):
     NOTICE = "notice"
     QUERY = "query"
     SEEN = "seen"
+    JOIN = "join"
     ANNOUNCE = "announce"
     CERT = "cert"
     KEYS = "keys"
@@ -42,7 +43,7 @@ class Kind(StrEnum):
     STATE = "state"
 
 
-FROM_DEVICES = (Kind.SEND, Kind.READ, Kind.ANNOUNCE, Kind.QUERY, Kind.SEEN)
+FROM_DEVICES = (Kind.SEND, Kind.READ, Kind.ANNOUNCE, Kind.QUERY, Kind.SEEN, Kind.JOIN)
 """What devices publish; a retained message there is a mistake or malice and is cleared."""
 
 
@@ -95,6 +96,10 @@ class Topics:
     def seen(self, device: str) -> str:
         """Device to gateway: outcomes that the sender has taken note of."""
         return f"{self.prefix}/seen/{device}"
+
+    def join(self, device: str) -> str:
+        """A device that is not admitted yet to gateway: its join request, by its ticket."""
+        return f"{self.prefix}/join/{device}"
 
     def announce(self, device: str) -> str:
         """Device to gateway: the device's reader-key statement."""

@@ -97,10 +97,6 @@ class BrokerFiles:
         above = () if own.subject == own.issuer else (_issuer_of(own, known),)
         return Authority(key=signing_key(owner), chain=(own, *above))
 
-    def record(self, certificate: x509.Certificate, name: str, *, now: int) -> None:
-        """Remember a certificate that is about to be given away. Raises FleetError."""
-        self._remember([*self._issued(now), _issued(certificate, name)])
-
     def _authorities(self) -> list[x509.Certificate]:
         path = self.public / CA_FILE
         if not path.exists():
