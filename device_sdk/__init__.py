@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from device_sdk.device import Device
     from device_sdk.enrol import create_device, trust_root
     from device_sdk.errors import (
+        BrokerCertificateError,
         BrokerUnavailableError,
         ClockError,
         ClosedError,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         NotSealedError,
         OutboxFullError,
         OutcomeForgottenError,
+        OwnCertificateError,
         PayloadError,
         ReadersError,
         RefusedError,
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BrokenReaderKeyError",
+    "BrokerCertificateError",
     "BrokerUnavailableError",
     "ClockError",
     "ClosedError",
@@ -107,6 +110,7 @@ __all__ = [
     "OutboxLimits",
     "Outcome",
     "OutcomeForgottenError",
+    "OwnCertificateError",
     "PassphraseError",
     "PayloadError",
     "ReaderKeyStatus",

@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from device_sdk.broker_url import BrokerUrl
+from device_sdk.certificate_files import take_bundle
 from device_sdk.errors import RootMismatchError
 from device_sdk.keystore import JOIN_REQUEST, TOKEN_FILE, KeyStore, check_holds_device
 from device_sdk.settings_file import (
+    ROOT_FILE,
     check_prefix,
     has_pin,
     read_pin,
@@ -68,17 +70,21 @@ def trust_root(
 ) -> Pin:
     """Pin the owner of a device's fleet, and remember the broker.
 
-    ``root`` is the path or content of the owner's ``root.pub``. What is None stays as it was, so
-    that calling it again with the same root changes the broker alone.
+    ``root`` is the path or content of the owner's ``root.pub``, or the owner's public bundle: then
+    the device also takes its certificate, if there is one, and believes the owner's authority about
+    its broker. What is None stays as it was, so that calling it again with the same root changes
+    the broker alone.
 
     Raises:
         NoDeviceError: the directory holds no device.
         LoosePermissionsError: others may look into it.
         RootMismatchError: the device has pinned another root.
-        SettingsError: no public key, or a broker URL or prefix of another form.
+        SettingsError: no public key, a broker URL or prefix of another form, or a bundle whose
+            certificates are not its owner's.
     """
     check_holds_device(directory)
-    pin = read_root(root)
+    bundle = root if isinstance(root, Path) and root.is_dir() else None
+    pin = read_root(bundle / ROOT_FILE if bundle is not None else root)
     told = {
         "broker": broker,
         "password_file": password_file and str(password_file.absolute()),
@@ -95,6 +101,8 @@ def trust_root(
         read_settings(directory), **{name: value for name, value in told.items() if value}
     )
     write_settings(directory, settings)
+    if bundle is not None:
+        take_bundle(directory, bundle, pin)
     # The root comes last: a device that has one is enrolled.
     write_pin(directory, pin)
     return pin

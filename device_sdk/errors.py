@@ -30,12 +30,58 @@ class RootMismatchError(SettingsError):
     """Another owner than the one this device has pinned: a device changes its fleet by no file."""
 
 
+class TicketError(SettingsError):
+    """A text that is no whole ticket, or a ticket for something else than it is used for."""
+
+
+class TicketExpiredError(TicketError):
+    """A ticket for ``device`` that can no longer be used."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__(
+            f"the ticket for {device} has expired, or this machine's clock is wrong: "
+            "ask the owner for another one"
+        )
+        self.device = device
+
+
+class WaitingForOwnerError(DeviceError):
+    """``device`` was not admitted in time. It may ask again at any time."""
+
+    def __init__(self, device: str, why: str) -> None:
+        super().__init__(
+            f"{device} is not admitted yet ({why or 'no connection to the broker'}): "
+            "run the same command again"
+        )
+        self.device = device
+
+
+class NameTakenError(DeviceError):
+    """The owner's roster has another key under the name ``device``, or has revoked it: perhaps
+    somebody else has used this ticket."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__(
+            f"the owner has admitted another key as {device}, or revoked it: if this device's "
+            "ticket was used by somebody else, tell the owner at once"
+        )
+        self.device = device
+
+
 class StateFileError(DeviceError):
     """The state file is damaged, newer than this software, or its disk is full."""
 
 
 class BrokerUnavailableError(DeviceError):
     """The broker cannot be reached, or does not let this device in."""
+
+
+class BrokerCertificateError(BrokerUnavailableError):
+    """The broker's certificate is not to be trusted: this device does not talk to it."""
+
+
+class OwnCertificateError(BrokerUnavailableError):
+    """The broker does not accept this device's certificate, or wants one that it does not have."""
 
 
 class GatewaySilentError(DeviceError):

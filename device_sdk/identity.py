@@ -1,11 +1,19 @@
 """Signing keys: who a device, a gateway or an owner is."""
 
+import secrets
+import ssl
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from device_sdk import key_file
 from device_sdk.key_file import KeyFileError, ScryptProfile, load_key, save_key
@@ -75,3 +83,20 @@ class Identity:
         if isinstance(self.key, rsa.RSAPrivateKey):
             return sign_ps256(self.key, message)
         return sign_es256(self.key, message)
+
+    def present(self, context: ssl.SSLContext, certificates: bytes) -> None:
+        """Let a TLS context prove this identity by its certificate, in PEM, its own first.
+
+        `ssl` reads keys from files only. So the key is in one for a moment, in a file that nobody
+        else may read, encrypted under a password that is never written down.
+
+        Raises SSLError if key and certificate do not belong together, OSError.
+        """
+        password = secrets.token_bytes(32).hex().encode()
+        encrypted = self.key.private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password)
+        )
+        with tempfile.NamedTemporaryFile(prefix="sealgate-") as file:
+            file.write(certificates + encrypted)
+            file.flush()
+            context.load_cert_chain(file.name, password=password)

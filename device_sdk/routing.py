@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from device_sdk.certificate import OwnCertificate
 from device_sdk.evidence import Court
 from device_sdk.freshness import RosterWatch
 from device_sdk.gateways import Gateways
@@ -59,6 +60,7 @@ class Parts:
     outbox: Outbox
     inbox: Inbox
     own_keys: OwnKeys
+    certificate: OwnCertificate
 
 
 class Router:
@@ -97,7 +99,7 @@ class Router:
 
     def _verifiable(self) -> list[str]:
         topics = self._parts.topics
-        filters = [topics.state("+"), self.notice_filter]
+        filters = [topics.state("+"), self.notice_filter, topics.cert(self._name)]
         filters += [topics.log("+"), topics.proof(self._name)]
         filters += [topics.keys(device) for device in sorted({self._name, *self._watched})]
         return [*filters, self.inbox_filter] if self._is_reading else filters
@@ -185,18 +187,25 @@ class Router:
             )
         if topic.kind is Kind.NOTICE:
             return self._take_notice(data, moment)
-        if topic.kind is Kind.KEYS and data:
+        if topic.kind is Kind.PROOF and topic.owner == self._name:
+            self._parts.log.take_proof(data, moment.now)
+        elif topic.kind is Kind.STATE and data:
+            return self._take_state(topic.owner, data, moment, retained=retained)
+        elif data:
+            self._take_standing(topic, data, roster, moment)
+        return []
+
+    def _take_standing(self, topic: Topic, data: bytes, roster: Roster, moment: Moment) -> None:
+        """Take in what stands at the broker for all, or for this device."""
+        if topic.kind is Kind.KEYS:
             self._parts.reader_keys.take_list(topic.owner, data, roster)
             self._use_keys(topic.owner, roster)
             if topic.owner in {self._name, *self._watched}:  # nobody asked for the others
                 self.fresh_keys.add(topic.owner)
-        if topic.kind is Kind.STATE and data:
-            return self._take_state(topic.owner, data, moment, retained=retained)
-        if topic.kind is Kind.LOG and data:
+        elif topic.kind is Kind.LOG:
             self._parts.log.take_head(topic.owner, data, moment.now)
-        if topic.kind is Kind.PROOF and topic.owner == self._name:
-            self._parts.log.take_proof(data, moment.now)
-        return []
+        elif topic.kind is Kind.CERT and topic.owner == self._name:
+            self._parts.certificate.take(data, roster)
 
     def _go_by(self, roster: Roster) -> None:
         self._parts.gateways.use(roster)

@@ -14,7 +14,7 @@ from device_sdk.trust import Pin
 from device_sdk.wire.errors import KeyFormatError
 from device_sdk.wire.topics import DEFAULT_PREFIX, PREFIX_RULE, is_prefix
 
-_ROOT, _SETTINGS = "root.pub", "settings"
+ROOT_FILE, _SETTINGS = "root.pub", "settings"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,17 +49,17 @@ def read_pin(directory: Path) -> Pin:
         raise SettingsError(
             f"{directory} trusts no owner yet: sealgate device trust ROOT.PUB --dir {directory}"
         )
-    return read_root(directory / _ROOT)
+    return read_root(directory / ROOT_FILE)
 
 
 def has_pin(directory: Path) -> bool:
     """Tell whether there is a pinned root, readable or not."""
-    return (directory / _ROOT).exists()
+    return (directory / ROOT_FILE).exists()
 
 
 def write_pin(directory: Path, pin: Pin) -> None:
     """Store the pinned root."""
-    write_private_file(directory / _ROOT, pin.to_pem())
+    write_private_file(directory / ROOT_FILE, pin.to_pem())
 
 
 def read_settings(directory: Path) -> Settings:

@@ -30,6 +30,7 @@ class Role(StrEnum):
     DEVICE = "device"
     GATEWAY = "gateway"
     OPERATOR = "operator"
+    JOINER = "join"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +68,7 @@ RULES: dict[Role, tuple[Rule, ...]] = {
         Rule(access="write", topics="{prefix}/prove/{name}"),
         Rule(access="read", topics="{prefix}/inbox/{name}/#"),
         Rule(access="read", topics="{prefix}/notice/{name}"),
+        Rule(access="read", topics="{prefix}/cert/{name}"),
         Rule(access="read", topics="{prefix}/keys/+"),
         Rule(access="read", topics="{prefix}/roster"),
         Rule(access="read", topics="{prefix}/roster/+"),
@@ -83,6 +85,14 @@ RULES: dict[Role, tuple[Rule, ...]] = {
         Rule(access="read", topics="#"),
         Rule(access="read", topics="$SYS/#"),
     ),
+    # Whoever holds a ticket. It is not known yet who that is: the owner finds out, by its code.
+    Role.JOINER: (
+        Rule(access="write", topics="{prefix}/join/+"),
+        Rule(access="read", topics="{prefix}/cert/+"),
+        Rule(access="read", topics="{prefix}/roster"),
+        Rule(access="read", topics="{prefix}/roster/+"),
+        Rule(access="read", topics="{prefix}/state/+"),
+    ),
 }
 
 
@@ -98,6 +108,11 @@ def may(client: Client, action: Action, topic: str, *, prefix: str = DEFAULT_PRE
         return False
     access = "write" if action == "publish" else "read"
     return any(_covers(row, levels) for row in _rows(client, access, prefix))
+
+
+def covers(allowed: str, asked: str) -> bool:
+    """Whether one well-formed filter matches every topic that another one matches."""
+    return _covers(allowed.split("/"), asked.split("/"))
 
 
 def check_prefix(prefix: str) -> str:

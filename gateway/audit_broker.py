@@ -9,6 +9,7 @@ from device_sdk.wire.errors import TopicError
 from device_sdk.wire.topics import Kind, Topic, Topics
 from gateway import copies
 from gateway.audit import Finding
+from gateway.certificates import is_member
 from gateway.link.port import Arrival, Connection
 from gateway.replay import PLENTY
 from gateway.situation import Situation
@@ -111,11 +112,15 @@ def _judge_one(
         parsed.kind is Kind.ROSTER and situation.roster is None
     ):
         return None
+    if parsed.kind is Kind.CERT and situation.certificates is None:
+        return None
     expected = standing(tx, topics, topic, situation).payload
     if expected and sha256(expected).digest() == thing.digest:
         return None
     if parsed.kind is Kind.INBOX:
         return _judge_copy(tx, parsed, owed=bool(expected))
+    if parsed.kind is Kind.CERT:
+        return _judge_certificate(situation, parsed)
     if expected:
         return f"another {parsed.kind} than the ledger's", _RECONCILES, False
     if parsed.kind is Kind.KEYS:
@@ -123,6 +128,13 @@ def _judge_one(
     if parsed.kind is Kind.ROSTER:
         return "a page of another roster", _RECONCILES, True
     return f"a retained message under {parsed.kind}", _RECONCILES, True
+
+
+def _judge_certificate(situation: Situation, topic: Topic) -> tuple[str, str, bool]:
+    roster = situation.roster
+    if roster is None or not is_member(roster, topic.owner, situation.now):
+        return "the certificate of somebody who is no member", _RECONCILES, True
+    return "another certificate than the bundle's", _RECONCILES, False
 
 
 def _judge_copy(tx: Reading, topic: Topic, *, owed: bool) -> tuple[str, str, bool]:

@@ -1,8 +1,8 @@
 """The owner's public bundle: read at start, watched afterwards, believed only by its signatures.
 
-Its files are ``root.pub``, ``roster``, ``keys/{device}`` and those in ``excuses/``. The root is
-pinned at the first start, in the gateway's own directory: from then on a bundle of another root is
-another fleet's.
+Its files are ``root.pub``, ``roster``, ``keys/{device}``, ``certs/{name}`` and those in
+``excuses/``. The root is pinned at the first start, in the gateway's own directory: from then on a
+bundle of another root is another fleet's.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from device_sdk.wire.names import is_name
 from device_sdk.wire.roster_page import decode_bundle
 from gateway import admit
 from gateway.bundle_excuses import BundleExcuses
+from gateway.certificates import CERTIFICATES, read_certificates
 from gateway.effects import NOTHING, Effects, merged
 from gateway.errors import GatewayError
 from gateway.files import Stamp, stamp_of, write_whole
@@ -122,7 +123,8 @@ class BundleWatch:
         try:
             self._check_root()
             roster = await self._take_roster()
-            effects = merged([await self._take_keys(), await self._excuses.take()])
+            taken = [await self._take_keys(), await self._take_certificates()]
+            effects = merged([*taken, await self._excuses.take()])
         except (SealgateError, OSError) as error:
             # Also half a bundle, which somebody is just copying: its next change is looked at.
             self._log.error("bundle_refused", reason=str(error))
@@ -133,8 +135,9 @@ class BundleWatch:
 
     def _look(self) -> frozenset[Stamp]:
         paths = [self._directory / ROOT_FILE, self._directory / _ROSTER_FILE]
-        with contextlib.suppress(OSError):  # no keys yet, or the bundle is away for a moment
-            paths += (self._directory / _KEYS).iterdir()
+        for directory in (_KEYS, CERTIFICATES):
+            with contextlib.suppress(OSError):  # none yet, or the bundle is away for a moment
+                paths += (self._directory / directory).iterdir()
         paths += self._excuses.paths()
         return frozenset(stamp for path in paths if (stamp := stamp_of(path)) is not None)
 
@@ -163,6 +166,19 @@ class BundleWatch:
             some = found[at : at + _DEVICES_AT_A_TIME]
             taken += await self._keeper.write(partial(self._take_some, some))
         return merged(one.effects for one in taken)
+
+    async def _take_certificates(self) -> Effects:
+        situation = self._keeper.situation
+        if situation.roster is None:
+            return NOTHING
+        known = situation.certificates or {}
+        # In a thread, as thousands take a second.
+        found = await asyncio.to_thread(
+            read_certificates, self._directory, situation.roster, known, situation.now
+        )
+        self._keeper.take_certificates(found)
+        changed = [name for name in {**known, **found} if known.get(name) != found.get(name)]
+        return Effects(certificates=tuple(sorted(changed)))
 
     def _take_some(
         self, lists: Sequence[tuple[str, bytes]], tx: Transaction

@@ -9,6 +9,7 @@ from gateway.keeper import Keeper
 from gateway.link.port import Connection
 from gateway.log_head import LogHead
 from gateway.presence import Presence
+from gateway.requests import Requests
 from gateway.session import Session
 from gateway.standing import copy_topic
 from gateway.tell import Teller
@@ -23,8 +24,11 @@ class Parts:
     Raises NoRosterError or NotAdmittedError if the gateway has no name in the fleet.
     """
 
-    def __init__(self, keeper: Keeper, topics: Topics, ledger_id: bytes) -> None:
+    def __init__(
+        self, keeper: Keeper, topics: Topics, ledger_id: bytes, requests: Requests | None = None
+    ) -> None:
         self.keeper = keeper
+        self._requests = requests
         self.name = keeper.name
         self._topics = topics
         self.deliverer = Deliverer(keeper, topics, self.carry_out)
@@ -42,7 +46,9 @@ class Parts:
         if effects is NOTHING:
             return _DONE
         copies = [copy_topic(self._topics, ref) for ref in (*effects.publish, *effects.clear)]
-        errand = self.deliverer.visit([*copies, *map(self._topics.keys, effects.keys)])
+        keys = map(self._topics.keys, effects.keys)
+        certificates = map(self._topics.cert, effects.certificates)
+        errand = self.deliverer.visit([*copies, *keys, *certificates])
         if effects.keys:
             self.log_head.grown()
         if effects.tell:
@@ -63,6 +69,7 @@ class Parts:
             presence=self.presence,
             log_head=self.log_head,
             carry_out=self.carry_out,
+            requests=self._requests,
         )
         # What nobody could judge is cleared in time also if connections do not last as long.
         self._session.sweeper.left = self._left
@@ -79,6 +86,8 @@ class Parts:
             if taken.roster is not None:
                 _ = self.keeper.name
                 self.log_head.grown()
+                if self._requests is not None:
+                    self._requests.tidy(taken.roster)
                 await self._publish(before, taken.roster)
                 await self.upkeep.sweep()
                 if self._session is not None:

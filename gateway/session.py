@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+import structlog
+
 from device_sdk.wire.topics import Topics
 from gateway import copies
 from gateway.decide import Decision
@@ -17,6 +19,7 @@ from gateway.log_head import LogHead
 from gateway.presence import Presence
 from gateway.prover import Prover
 from gateway.reconcile import Sweeper, always_subscribed
+from gateway.requests import RequestResult, Requests
 from gateway.tell import Teller
 
 
@@ -35,6 +38,7 @@ class Session:
         presence: Presence,
         log_head: LogHead,
         carry_out: Callable[[Effects], Errand],
+        requests: Requests | None,
     ) -> None:
         marker = topics.notice(name)
         self._connection = connection
@@ -46,6 +50,8 @@ class Session:
         self._presence = presence
         self._log_head = log_head
         self._carry_out = carry_out
+        self._requests = requests
+        self._log = structlog.get_logger("gateway.session")
         self._intake = Intake(connection, keeper, topics, marker, self)
         self._prover = Prover(keeper, topics, name, log_head.shown)
         self.sweeper = Sweeper(connection, keeper, topics, deliverer, name)
@@ -103,6 +109,12 @@ class Session:
         else:
             self._deliverer.visit([arrival.topic])  # nobody else is at work under this prefix
 
+    def _keep_request(self, arrival: Arrival, requests: Requests) -> None:
+        name, roster = self._topics.parse(arrival.topic).owner, self._keeper.situation.roster
+        result = requests.take(name, arrival.payload, roster)
+        if result is not RequestResult.KNOWN:  # a device asks again and again
+            self._log.info("join_request", device=name, result=result)
+
     def on_marker(self, arrival: Arrival) -> None:
         self.sweeper.replays.note_marker(arrival.payload)
 
@@ -112,6 +124,8 @@ class Session:
         self._carry_out(decision.effects)
         if decision.visit:
             self._deliverer.visit(decision.visit)
+        if decision.is_request and self._requests is not None:
+            self._keep_request(arrival, self._requests)
         if decision.query is not None:
             self._enquiries.ask(decision.query)
         if decision.prove is not None:

@@ -18,6 +18,9 @@ app.command(
     epilog="Example: sealgate device trust ./fleet/public/root.pub --dir ./thermo-1 "
     "--broker mqtt://127.0.0.1:1883"
 )(enrolment.trust)
+app.command(epilog="Example: sealgate device join ./thermo-1.ticket --dir ./thermo-1")(
+    enrolment.join
+)
 app.command(epilog="Example: sealgate device send --dir ./thermo-1 --to hub --to phone '21.5'")(
     mail.send
 )

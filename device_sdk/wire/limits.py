@@ -63,6 +63,11 @@ MAX_LOG_SIZE = 2**32 - 1
 MAX_LOG_PATH = 33
 """Hashes of one proof about a log of so many entries (RFC 9162 2.1.4.1)."""
 
+MAX_CERTIFICATE = 4 * KIB
+"""One X.509 certificate in DER: with an RSA-4096 key and our few extensions it has about 1,200."""
+MAX_CERTIFICATES = 3
+"""A member's own, that of a granted owner, and the root's."""
+
 MAX_ID = 64
 """Characters of a device id or channel name: they are topic levels and certificate names."""
 

@@ -89,7 +89,8 @@ def admit(
         Path,
         typer.Argument(
             metavar="REQUEST",
-            help="The join request of a device or gateway.",
+            help="The join request of a device or gateway; or what came through the broker: a "
+            "gateway's directory DATA/requests, or a file of it.",
         ),
     ],
     role: Annotated[Role, typer.Option(help="What it is admitted as.")] = Role.DEVICE,
@@ -111,9 +112,21 @@ def admit(
     was made; --dry-run prints it before anything is signed.
     Admitting the same request again prolongs the roster and changes nothing else.
     """
+    from gateway.cli.invite import admit_offers
     from gateway.owner.fleet import Fleet, root_key_file
+    from gateway.owner.invites import are_offers
 
     terminal: Terminal = ctx.obj
+    if are_offers(request):
+        admit_offers(
+            terminal,
+            directory,
+            request,
+            valid_days=valid_days,
+            passphrase_file=passphrase_file,
+            as_json=as_json,
+        )
+        return
     data = request.read_bytes()
     if dry_run:
         _preview_admission(terminal, directory, data, role, fingerprint, as_json)

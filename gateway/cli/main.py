@@ -15,7 +15,18 @@ import typer
 from typer.core import TyperGroup
 
 from device_sdk.wire.errors import SealgateError
-from gateway.cli import audit, demo, doctor, fleet, gateway_cmd, messages, serve, streams
+from gateway.cli import (
+    audit,
+    broker,
+    demo,
+    doctor,
+    fleet,
+    gateway_cmd,
+    invite,
+    messages,
+    serve,
+    streams,
+)
 from gateway.cli.terminal import Terminal
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
@@ -60,10 +71,12 @@ app = typer.Typer(
     epilog="Example: sealgate demo",
 )
 app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
+fleet.app.command("invite", epilog=invite.EXAMPLE)(invite.invite)
 app.add_typer(fleet.app, name="fleet", no_args_is_help=True)
 app.add_typer(gateway_cmd.app, name="gateway", no_args_is_help=True)
 app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command("audit", epilog=audit.EXAMPLE)(audit.audit)
+app.add_typer(broker.app, name="broker", no_args_is_help=True)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command(_check_device))
 app.add_typer(messages.app, name="messages", no_args_is_help=True)
 app.add_typer(

@@ -16,6 +16,7 @@ from device_sdk.wire.owner_grant import OwnerRequest
 from device_sdk.wire.roster_page import ROLE_DEVICE
 from gateway.owner.admission import admission
 from gateway.owner.bundle import PublicBundle
+from gateway.owner.certificates_bundle import BrokerFiles
 from gateway.owner.errors import FleetError
 from gateway.owner.excuses import ExcuseFolder
 from gateway.owner.join import Candidate, examine
@@ -78,7 +79,7 @@ class Fleet:
             register.write_pin(pin)
             fleet.public.write_root(pin)
             fleet._sign(Members(devices={}, channels={}), before=None, now=now)
-            fleet._publish()
+            fleet._publish(now)
         return fleet
 
     @classmethod
@@ -163,7 +164,7 @@ class Fleet:
             if member is not None and member.key_statement:
                 self.public.add_statement(member.name, member.key_statement, roster, now)
             ExcuseFolder(self.public.excuses, roster, self.pin.aad).drop_old(now)
-            self._publish()
+            self._publish(now)
         return Changed(before=preview.before, roster=roster)
 
     def excuse(self, sender: str, message_id: bytes, readers: Iterable[str], *, now: int) -> Excuse:
@@ -179,7 +180,7 @@ class Fleet:
             excuse = folder.plan(sender, message_id, readers, now=now)
             folder.drop_old(now)
             folder.sign(excuse, self.root)
-            self._publish()  # of a run before, if it was cut short
+            self._publish(now)  # of a run before, if it was cut short
         return excuse
 
     def add_owner(
@@ -198,7 +199,8 @@ class Fleet:
             roster = self._sign(
                 Members.of(before), before=before, now=now, validity=validity, authority=authority
             )
-            self._publish()
+            self.broker_files.grant(request.owner_spki, self.root, now=now)
+            self._publish(now)
         return Changed(before=before, roster=roster)
 
     def rotate(
@@ -228,7 +230,7 @@ class Fleet:
             )
             self.register.finish_rotation()
             ExcuseFolder(self.public.excuses, roster, pin.aad).drop_old(now)
-            self._publish()
+            self._publish(now, signer=new)
         return Changed(before=before, roster=roster)
 
     def _sign(
@@ -262,7 +264,13 @@ class Fleet:
         self.register.write_roster(data, roster)
         return roster
 
-    def _publish(self) -> None:
+    @property
+    def broker_files(self) -> BrokerFiles:
+        """Certificates, their revocation list and access rules."""
+        return BrokerFiles(public=self.public.directory, private=self.register.private)
+
+    def _publish(self, now: int, signer: Identity | None = None) -> None:
+        self.broker_files.write(self.roster(), signer or self.root, now=now)
         self.public.write_roster(self.register.roster_file())
 
 

@@ -12,8 +12,8 @@ from device_sdk.wire.roster_page import ROLE_DEVICE, DeviceEntry
 from device_sdk.wire.suites import fingerprint, fingerprint_digits
 from gateway.owner.errors import NotAdmittedError
 
-RESERVED_NAMES = frozenset({"operator"})
-"""The embedded broker's own account: a device of that name could never log in there."""
+RESERVED_NAMES = frozenset({"operator", "join"})
+"""Accounts that brokers keep for others: a device of that name could never log in there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

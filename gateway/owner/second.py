@@ -11,6 +11,7 @@ from device_sdk.wire.owner_grant import OwnerRequest
 from device_sdk.wire.suites import key_id
 from gateway.files import write_whole
 from gateway.owner.bundle import PublicBundle
+from gateway.owner.certificates_bundle import BrokerFiles
 from gateway.owner.difference import Difference, difference
 from gateway.owner.errors import FleetError
 from gateway.owner.excuses import ExcuseFolder
@@ -133,5 +134,7 @@ def _take(
         mine.add_statements(name, bundle.statements(name, roster, now), roster, now)
     theirs = ExcuseFolder(bundle.excuses, roster, pin.aad)
     ExcuseFolder(mine.excuses, roster, pin.aad).take_from(theirs, now)
+    files = BrokerFiles(public=mine.directory, private=register.private)
+    files.take_from(bundle.directory)
     register.write_roster(data, roster)
     mine.write_roster(data)

@@ -22,6 +22,7 @@ from device_sdk.wire import (
     padding,
     suites,
 )
+from device_sdk.wire.certificates import decode_certificates, verify_certificates
 from device_sdk.wire.envelope import Envelope
 from device_sdk.wire.excuse import Excuse
 from device_sdk.wire.join_request import verify_join_request
@@ -292,6 +293,16 @@ def verify_owner(given: Json) -> Json:
     return {"claims": plain(verify_owner_request(bytes.fromhex(given["data"])))}
 
 
+def verify_certificate(given: Json) -> Json:
+    member = verify_certificates(
+        decode_certificates(bytes.fromhex(given["list"])),
+        name=given["name"],
+        identities=roster().devices[given["name"]].identities,
+        owners=[PIN.root.spki],
+    )
+    return {"not_before": member.not_before, "not_after": member.not_after}
+
+
 def log_in(given: Json) -> Json:
     unverified = login.parse_token(given["token"])
     user = given["user"]
@@ -335,6 +346,7 @@ def verify_roster(given: Json) -> Json:
 
 OPERATIONS: dict[str, Callable[[Json], Json]] = {
     "cbor": decode_cbor,
+    "certificates": verify_certificate,
     "content-key": derive,
     "copy": read_copy,
     "dishonest-copy": read_copy,

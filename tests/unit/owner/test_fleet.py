@@ -54,7 +54,7 @@ def test_only_the_owner_may_look_into_the_private_part(fleet: Fleet) -> None:
 
 def test_the_public_part_is_readable_and_holds_no_private_key(fleet: Fleet) -> None:
     files = contents(fleet.directory / "public")
-    assert files.keys() == {"root.pub", "roster"}
+    assert files.keys() == {"root.pub", "roster", "ca.pem", "crl.pem", "acl"}
     assert not any(b"PRIVATE" in data for data in files.values())
     assert stat.S_IMODE((fleet.directory / "public" / "roster").stat().st_mode) == 0o644
 

@@ -143,6 +143,9 @@ def test_the_limits_are_those_of_the_code() -> None:
         "entries of a log": limits.MAX_LOG_SIZE,
         "hashes of one path in a log's proof": limits.MAX_LOG_PATH,
         "entries in a prove": MAX_LEAVES,
+        "certificate; certificates in a chain": (
+            f"{limits.MAX_CERTIFICATE}; {limits.MAX_CERTIFICATES}"
+        ),
         "lifetime (exp - now)": f"{limits.MAX_LIFETIME // limits.DAY} days",
         "difference between two clocks": f"{limits.CLOCK_SKEW // 60} minutes",
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.vectors.generate import (
     calculations,
+    certificates,
     copies,
     dishonest,
     encoding,
@@ -24,6 +25,7 @@ from tests.vectors.generate.vector import Vector
 
 FILES: dict[str, tuple[str, Callable[[], list[Vector]]]] = {
     "cbor": ("2", encoding.cbor_vectors),
+    "certificates": ("12.2", certificates.certificates_vectors),
     "content-key": ("5.3", calculations.content_key_vectors),
     "copy": ("6", copies.copy_vectors),
     "dishonest-copy": ("6.2", dishonest.dishonest_vectors),
