@@ -24,16 +24,6 @@ if TYPE_CHECKING:
     from gateway.owner.join import Candidate
 
 app = typer.Typer(rich_markup_mode=None)
-app.command("renew", epilog="Example: sealgate fleet renew ./fleet")(fleet_change.renew)
-app.command("revoke", epilog="Example: sealgate fleet revoke ./fleet thermo-1")(fleet_change.revoke)
-app.command("diff", epilog="Example: sealgate fleet diff ./fleet ./bundle")(fleet_change.diff)
-app.command("excuse", epilog=f"Example: sealgate fleet excuse ./fleet thermo-1 {'0f' * 16} hub")(
-    fleet_excuse.excuse
-)
-app.command("rotate", epilog="Example: sealgate fleet rotate ./fleet")(fleet_owner.rotate)
-app.command("pull", epilog="Example: sealgate fleet pull ./ann ./bundle")(fleet_owner.pull)
-app.add_typer(fleet_owner.app, name="owner", no_args_is_help=True)
-app.add_typer(fleet_channel.app, name="channel", no_args_is_help=True)
 
 
 @app.callback()
@@ -219,3 +209,16 @@ def show(ctx: typer.Context, directory: FleetDirectory, as_json: AsJson = False)
                 for channel in overview.channels
             ],
         )
+
+
+# In the order in which they are used, behind init, admit and show.
+app.command("renew", epilog="Example: sealgate fleet renew ./fleet")(fleet_change.renew)
+app.command("revoke", epilog="Example: sealgate fleet revoke ./fleet thermo-1")(fleet_change.revoke)
+app.command("diff", epilog="Example: sealgate fleet diff ./fleet ./bundle")(fleet_change.diff)
+app.command("excuse", epilog=f"Example: sealgate fleet excuse ./fleet thermo-1 {'0f' * 16} hub")(
+    fleet_excuse.excuse
+)
+app.command("rotate", epilog="Example: sealgate fleet rotate ./fleet")(fleet_owner.rotate)
+app.command("pull", epilog="Example: sealgate fleet pull ./ann ./bundle")(fleet_owner.pull)
+app.add_typer(fleet_owner.app, name="owner", no_args_is_help=True)
+app.add_typer(fleet_channel.app, name="channel", no_args_is_help=True)
