@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from device_sdk.wire.limits import DAY, ROSTER_WARNING
-from gateway.cli import fleet_change, fleet_channel, fleet_excuse, fleet_owner, judge
+from gateway.cli import fleet_change, fleet_channel, fleet_excuse, fleet_owner, invite, judge
 from gateway.cli.fleet_common import (
     DryRun,
     FleetDirectory,
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
     from gateway.owner.join import Candidate
 
 app = typer.Typer(rich_markup_mode=None)
-app.command("renew", epilog="Example: sealgate fleet renew ./fleet")(fleet_change.renew)
-app.command("revoke", epilog="Example: sealgate fleet revoke ./fleet thermo-1")(fleet_change.revoke)
-app.command("diff", epilog="Example: sealgate fleet diff ./fleet ./bundle")(fleet_change.diff)
-app.command("excuse", epilog=f"Example: sealgate fleet excuse ./fleet thermo-1 {'0f' * 16} hub")(
-    fleet_excuse.excuse
-)
-app.command("rotate", epilog="Example: sealgate fleet rotate ./fleet")(fleet_owner.rotate)
-app.command("pull", epilog="Example: sealgate fleet pull ./ann ./bundle")(fleet_owner.pull)
-app.add_typer(fleet_owner.app, name="owner", no_args_is_help=True)
-app.add_typer(fleet_channel.app, name="channel", no_args_is_help=True)
-app.command("judge", epilog=judge.EXAMPLE)(judge.judge)
 
 
 @app.callback()
@@ -112,13 +101,12 @@ def admit(
     was made; --dry-run prints it before anything is signed.
     Admitting the same request again prolongs the roster and changes nothing else.
     """
-    from gateway.cli.invite import admit_offers
     from gateway.owner.fleet import Fleet, root_key_file
     from gateway.owner.invites import are_offers
 
     terminal: Terminal = ctx.obj
     if are_offers(request):
-        admit_offers(
+        invite.admit_offers(
             terminal,
             directory,
             request,
@@ -235,3 +223,18 @@ def show(ctx: typer.Context, directory: FleetDirectory, as_json: AsJson = False)
                 for channel in overview.channels
             ],
         )
+
+
+# In the order in which they are used, behind init, admit and show.
+app.command("invite", epilog=invite.EXAMPLE)(invite.invite)
+app.command("renew", epilog="Example: sealgate fleet renew ./fleet")(fleet_change.renew)
+app.command("revoke", epilog="Example: sealgate fleet revoke ./fleet thermo-1")(fleet_change.revoke)
+app.command("diff", epilog="Example: sealgate fleet diff ./fleet ./bundle")(fleet_change.diff)
+app.command("excuse", epilog=f"Example: sealgate fleet excuse ./fleet thermo-1 {'0f' * 16} hub")(
+    fleet_excuse.excuse
+)
+app.command("rotate", epilog="Example: sealgate fleet rotate ./fleet")(fleet_owner.rotate)
+app.command("pull", epilog="Example: sealgate fleet pull ./ann ./bundle")(fleet_owner.pull)
+app.command("judge", epilog=judge.EXAMPLE)(judge.judge)
+app.add_typer(fleet_owner.app, name="owner", no_args_is_help=True)
+app.add_typer(fleet_channel.app, name="channel", no_args_is_help=True)

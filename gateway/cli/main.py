@@ -22,7 +22,6 @@ from gateway.cli import (
     doctor,
     fleet,
     gateway_cmd,
-    invite,
     messages,
     serve,
     streams,
@@ -71,7 +70,6 @@ app = typer.Typer(
     epilog="Example: sealgate demo",
 )
 app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
-fleet.app.command("invite", epilog=invite.EXAMPLE)(invite.invite)
 app.add_typer(fleet.app, name="fleet", no_args_is_help=True)
 app.add_typer(gateway_cmd.app, name="gateway", no_args_is_help=True)
 app.command("serve", epilog=serve.EXAMPLE)(serve.serve)

@@ -76,11 +76,15 @@ class Register:
 
         Raises: FleetError, TrustError, WireError.
         """
-        waiting = self.private / self.next_key_file(self.roster().head.root.kid).name
+        left = list(self.private.glob("root-*.pem"))
+        if not left:
+            return
+        waiting = self.next_key_file(self.roster().head.root.kid)
         with errors_of(self.directory):
-            if waiting.exists():
+            if waiting in left:
                 waiting.replace(self.key_file)
-            for path in self.private.glob("root-*.pem"):
+                left.remove(waiting)
+            for path in left:
                 path.unlink()  # of a rotation that never was
 
     @property
