@@ -14,6 +14,7 @@ from device_sdk.wire import cbor, content_key, cose, errors, header, login, merk
 from device_sdk.wire.certificates import decode_certificates, verify_certificates
 from device_sdk.wire.envelope import Envelope
 from device_sdk.wire.excuse import Excuse
+from device_sdk.wire.join_offer import JoinOffer
 from device_sdk.wire.join_request import verify_join_request
 from device_sdk.wire.key_statement import KeyStatement, decode_key_list
 from device_sdk.wire.notice import Notice
@@ -28,6 +29,7 @@ from device_sdk.wire.roster_page import (
     page_hash,
 )
 from device_sdk.wire.state import State
+from device_sdk.wire.ticket import Ticket
 from device_sdk.wire.topics import Topics
 from tests.vectors.generate.fixed import private_key
 from tests.vectors.generate.records import plain
@@ -257,6 +259,17 @@ def verify_certificate(given: Json) -> Json:
     return {"not_before": member.not_before, "not_after": member.not_after}
 
 
+def open_ticket(given: Json) -> Json:
+    return {"claims": plain(Ticket.decode(given["text"]))}
+
+
+def check_offer(given: Json) -> Json:
+    offer = JoinOffer.decode(bytes.fromhex(given["data"]))
+    code, device = bytes.fromhex(given["code"]), given["device"]
+    offer.check(code=code, device=device, fleet_id=PIN.fleet_id)
+    return {"name": offer.name, "request": offer.request.hex()}
+
+
 def log_in(given: Json) -> Json:
     unverified = login.parse_token(given["token"])
     user = given["user"]
@@ -307,6 +320,7 @@ OPERATIONS: dict[str, Callable[[Json], Json]] = {
     "envelope": check_envelope,
     "excuse": record(Excuse),
     "header": decode_header,
+    "join-offer": check_offer,
     "join-request": admit,
     "key-list": verify_keys,
     "key-statement": verify_statement,
@@ -323,6 +337,7 @@ OPERATIONS: dict[str, Callable[[Json], Json]] = {
     "roster-page": decode_page,
     "seen": record(Seen),
     "state": record(State, ROLE_GATEWAY),
+    "ticket": open_ticket,
     "topic": parse_topic,
     "unpad": unpad,
 }
