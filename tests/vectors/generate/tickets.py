@@ -59,9 +59,7 @@ def ticket_vectors() -> list[Vector]:
         good("device", {"text": text}, expect),
         good("with-line-breaks", {"text": f"{text[:76]}\n{text[76:]}\n"}, expect),
         *(bad(name, {"text": value}, "malformed") for name, value in malformed.items()),
-        bad(
-            "root-of-1024-bits", {"text": weak}, "key-format"
-        ),
+        bad("root-of-1024-bits", {"text": weak}, "key-format"),
         bad("certificate-of-4097-bytes", {"text": _ticket(ca=bytes(4097)).encode()}, "too-large"),
     ]
 
