@@ -145,6 +145,9 @@ class PahoLink:
         # The window is ours: paho's own makes it look at all outgoing messages for every PUBACK.
         client.max_inflight_messages_set(0)
         client.connect_timeout = _CONNECT_SECONDS
+        # Nothing is written before somebody reads: a broker that refuses our certificate says why,
+        # and closes, and a write that fails then would be all that paho tells of it.
+        client.on_socket_register_write = _nothing
         if self._address.tls:
             context = _tls_context(self._ca)
             if self._present is not None:
@@ -168,6 +171,10 @@ class PahoLink:
         return client.connect(
             host, port, keepalive=KEEP_ALIVE, clean_start=not self._lasting, properties=properties
         )
+
+
+def _nothing(*_: object) -> None:
+    """`PahoConnection` takes over as soon as there is a connection."""
 
 
 def _tls_context(ca: Path | None) -> ssl.SSLContext:

@@ -63,13 +63,18 @@ class BrokerFiles:
     def write(self, roster: Roster, owner: Identity, *, now: int) -> Authority:
         """Write everything that follows from a roster which was just signed by ``owner``.
 
-        Returns the owner as an authority, for a broker's own certificate.
+        The root makes those authorities whom it has granted the fleet. Returns the owner as an
+        authority, for a broker's own certificate.
 
         Raises:
             FleetError: an owner who is no authority yet, or damaged files.
             OSError: they cannot be written.
         """
-        authority = self.authority(owner, roster.head.root.spki, now=now)
+        root = roster.head.root.spki
+        authority = self.authority(owner, root, now=now)
+        if owner.spki == root:
+            granted = [key.spki for key in roster.head.granted]
+            self._grant(granted, authority, now=now)
         issued = self._issue(authority, roster, now=now)
         not_after = roster.expires + GRACE
         revoked = _revoked(issued, roster, now=now)
@@ -85,8 +90,17 @@ class BrokerFiles:
         ``root`` is the SubjectPublicKeyInfo of the fleet's present root. Raises FleetError.
         """
         known = self._authorities()
-        own = next((one for one in known if public_key(one) == owner.spki), None)
-        if own is None and owner.spki != root:
+        is_root = owner.spki == root
+        # A granted owner that became the root has a certificate of the root before as well.
+        own = next(
+            (
+                one
+                for one in known
+                if public_key(one) == owner.spki and (one.subject == one.issuer) is is_root
+            ),
+            None,
+        )
+        if own is None and not is_root:
             raise FleetError(
                 f"{self.public / CA_FILE} does not name this owner: fetch the bundle of the owner "
                 "who granted it this fleet"
@@ -96,15 +110,8 @@ class BrokerFiles:
             # The root before stays behind it: certificates that it issued are still in use.
             write_whole(self.public / CA_FILE, pem([*made.chain, *known]))
             return made
-        above = () if own.subject == own.issuer else (_issuer_of(own, known),)
+        above = () if is_root else (_issuer_of(own, known),)
         return Authority(key=signing_key(owner), chain=(own, *above))
-
-    def grant(self, spki: bytes, root: Identity, *, now: int) -> None:
-        """Let another owner's key issue certificates, too. Raises FleetError."""
-        known, own = self._authorities(), self.authority(root, root.spki, now=now)
-        if all(public_key(one) != spki for one in known):
-            granted = granted_authority(spki, own, now=now)
-            write_whole(self.public / CA_FILE, pem([*self._authorities(), granted]))
 
     def take_from(self, public: Path) -> None:
         """Take what another owner's bundle has: its roster says the same."""
@@ -116,6 +123,14 @@ class BrokerFiles:
         for path in theirs.iterdir() if theirs.is_dir() else ():
             if is_name(path.name):
                 _replace(mine / path.name, path.read_bytes())
+
+    def _grant(self, granted: Iterable[bytes], root: Authority, *, now: int) -> None:
+        known = self._authorities()
+        above = root.certificate.subject
+        there = {public_key(one) for one in known if one.issuer == above}
+        new = [granted_authority(spki, root, now=now) for spki in granted if spki not in there]
+        if new:
+            write_whole(self.public / CA_FILE, pem([*known, *new]))
 
     def _authorities(self) -> list[x509.Certificate]:
         path = self.public / CA_FILE

@@ -199,7 +199,6 @@ class Fleet:
             roster = self._sign(
                 Members.of(before), before=before, now=now, validity=validity, authority=authority
             )
-            self.broker_files.grant(request.owner_spki, self.root, now=now)
             self._publish(now)
         return Changed(before=before, roster=roster)
 

@@ -25,6 +25,7 @@ from device_sdk.wire import (
 from device_sdk.wire.certificates import decode_certificates, verify_certificates
 from device_sdk.wire.envelope import Envelope
 from device_sdk.wire.excuse import Excuse
+from device_sdk.wire.join_offer import JoinOffer
 from device_sdk.wire.join_request import verify_join_request
 from device_sdk.wire.key_statement import KeyStatement, decode_key_list
 from device_sdk.wire.log_proof import LogProof, Prove
@@ -41,6 +42,7 @@ from device_sdk.wire.roster_page import (
     page_hash,
 )
 from device_sdk.wire.state import State
+from device_sdk.wire.ticket import Ticket
 from device_sdk.wire.topics import Topics
 from device_sdk.wire.tree_head import TreeHead, leaf_of
 from tests.vectors.generate.fixed import private_key
@@ -303,6 +305,17 @@ def verify_certificate(given: Json) -> Json:
     return {"not_before": member.not_before, "not_after": member.not_after}
 
 
+def open_ticket(given: Json) -> Json:
+    return {"claims": plain(Ticket.decode(given["text"]))}
+
+
+def check_offer(given: Json) -> Json:
+    offer = JoinOffer.decode(bytes.fromhex(given["data"]))
+    code, device = bytes.fromhex(given["code"]), given["device"]
+    offer.check(code=code, device=device, fleet_id=PIN.fleet_id)
+    return {"name": offer.name, "request": offer.request.hex()}
+
+
 def log_in(given: Json) -> Json:
     unverified = login.parse_token(given["token"])
     user = given["user"]
@@ -353,6 +366,7 @@ OPERATIONS: dict[str, Callable[[Json], Json]] = {
     "envelope": check_envelope,
     "excuse": record(Excuse),
     "header": decode_header,
+    "join-offer": check_offer,
     "join-request": admit,
     "key-list": verify_keys,
     "key-statement": verify_statement,
@@ -375,6 +389,7 @@ OPERATIONS: dict[str, Callable[[Json], Json]] = {
     "roster-page": decode_page,
     "seen": record(Seen),
     "state": record(State, ROLE_GATEWAY),
+    "ticket": open_ticket,
     "topic": parse_topic,
     "tree-head": record(TreeHead, ROLE_GATEWAY),
     "unpad": unpad,

@@ -11,6 +11,7 @@ from cryptography import x509
 from device_sdk.identity import Identity
 from device_sdk.wire.certificates import from_pem, verify_certificates
 from device_sdk.wire.limits import DAY
+from device_sdk.wire.owner_grant import OwnerRequest
 from device_sdk.wire.roster_page import DeviceEntry
 from gateway.owner.certificates_bundle import BrokerFiles
 from gateway.owner.errors import FleetError
@@ -51,6 +52,11 @@ def revoke(fleet: Fleet, name: str, now: int) -> None:
         revoked_at=before.version + 1,
     )
     sign(fleet, {**before.devices, name: entry}, now)
+
+
+def grant(fleet: Fleet, second: Identity) -> None:
+    """Let another owner's key sign for the fleet, too."""
+    fleet.add_owner(OwnerRequest(name="ann", owner_spki=second.spki, time=NOW), now=NOW)
 
 
 def sign(fleet: Fleet, devices: dict[str, DeviceEntry], now: int, validity: int = 365) -> None:
@@ -191,6 +197,39 @@ def test_another_owners_revocation_list_is_kept_beside_the_own(
     files.write(fleet.roster(), fleet.root, now=NOW)
     assert (files.public / "crl.pem").read_bytes().endswith(theirs)
     assert (files.public / "crl.pem").read_bytes().count(b"BEGIN X509 CRL") == 2
+
+
+def test_a_granted_owner_issues_certificates_and_a_list_of_its_own(
+    fleet: Fleet, files: BrokerFiles, device_request: MakeRequest, tmp_path: Path
+) -> None:
+    fleet.admit(device_request("hub"), now=NOW)
+    by_root = certificate(files, "hub")
+    second = Identity.generate()
+    grant(fleet, second)
+    files.write(fleet.roster(), fleet.root, now=NOW)  # which changes nothing
+    assert len(from_pem((files.public / "ca.pem").read_bytes())) == 2
+    (tmp_path / "second").mkdir()
+    theirs = BrokerFiles(public=files.public, private=tmp_path / "second")
+    theirs.write(fleet.roster(), second, now=NOW + DAY)
+    assert certificate(files, "hub") == by_root  # which is good for long enough
+    (files.public / "certs/hub").unlink()
+    theirs.write(fleet.roster(), second, now=NOW + DAY)
+    chain = from_pem((files.public / "certs/hub").read_bytes())
+    assert len(chain) == 3
+    identities = fleet.roster().devices["hub"].identities
+    verify_certificates(chain, name="hub", identities=identities, owners=[fleet.root.spki])
+    # A broker that has a list of one authority alone believes none of the other's certificates.
+    assert (files.public / "crl.pem").read_bytes().count(b"BEGIN X509 CRL") == 2
+
+
+def test_a_granted_owner_that_becomes_the_root_is_an_authority_of_its_own(
+    fleet: Fleet, files: BrokerFiles
+) -> None:
+    second = Identity.generate()
+    grant(fleet, second)
+    made = files.authority(second, second.spki, now=NOW)
+    assert [one.subject == one.issuer for one in made.chain] == [True]
+    assert files.authority(second, second.spki, now=NOW).chain == made.chain
 
 
 def test_whoever_is_no_owner_of_the_fleet_is_no_authority(fleet: Fleet, files: BrokerFiles) -> None:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from device_sdk.wire import envelope, header, limits, login, suites
+from device_sdk.wire import envelope, header, join_offer, limits, login, suites, ticket
 from device_sdk.wire.cose import Record
 from device_sdk.wire.excuse import Excuse
 from device_sdk.wire.join_request import JoinRequest
@@ -132,6 +132,7 @@ def test_the_limits_are_those_of_the_code() -> None:
             limits.MAX_STATEMENT
         ),
         "join request": JoinRequest.LIMIT,
+        "join offer; ticket": f"{join_offer.LIMIT}; {ticket.MAX_TICKET}",
         "notice, query, seen, excuse": limits.MAX_BATCH,
         "events in a notice; messages in a query or seen": MAX_EVENTS,
         "roster head": RosterHead.LIMIT,

@@ -18,6 +18,7 @@ from tests.vectors.generate import (
     public_keys,
     records,
     rosters,
+    tickets,
 )
 from tests.vectors.generate.fixed import VECTORS
 from tests.vectors.generate.fleet import fleet_file
@@ -32,6 +33,7 @@ FILES: dict[str, tuple[str, Callable[[], list[Vector]]]] = {
     "envelope": ("5", envelopes.envelope_vectors),
     "excuse": ("8.5", records.excuse_vectors),
     "header": ("5.1", headers.header_vectors),
+    "join-offer": ("12.3", tickets.join_offer_vectors),
     "join-request": ("8.2", joining.join_request_vectors),
     "key-list": ("8.1", joining.key_list_vectors),
     "key-statement": ("8.1", records.key_statement_vectors),
@@ -54,6 +56,7 @@ FILES: dict[str, tuple[str, Callable[[], list[Vector]]]] = {
     "roster-page": ("8.3", rosters.roster_page_vectors),
     "seen": ("10.2", records.seen_vectors),
     "state": ("10.4", records.state_vectors),
+    "ticket": ("12.3", tickets.ticket_vectors),
     "topic": ("9", encoding.topic_vectors),
     "tree-head": ("8.6", logs.tree_head_vectors),
     "unpad": ("5.4", calculations.unpad_vectors),

@@ -47,6 +47,12 @@ def _certificate(
     return signed.public_bytes(Encoding.DER)
 
 
+def authority_and(subject: str, key: str) -> tuple[bytes, bytes]:
+    """Return a client's certificate and the owner's authority, in DER."""
+    authority = _certificate("sealgate owner", P256, ca=True, usage=None)
+    return _certificate(subject, key), authority
+
+
 def certificates_vectors() -> list[Vector]:
     """PROTOCOL 12.2. The owner's key is P-256, and so is hub's, as there are few of them."""
     authority = _certificate("sealgate owner", P256, ca=True, usage=None)
