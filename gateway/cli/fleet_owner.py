@@ -146,6 +146,12 @@ def rotate(
         Path | None,
         typer.Option(metavar="FILE", help="For the new key, instead of the old one's passphrase."),
     ] = None,
+    stolen: Annotated[
+        bool,
+        typer.Option(
+            "--stolen", help="Let brokers believe no certificate by the old key any more, at once."
+        ),
+    ] = False,
     dry_run: DryRun = False,
     passphrase_file: PassphraseFile = None,
     as_json: AsJson = False,
@@ -154,6 +160,10 @@ def rotate(
 
     Devices with the old root pinned accept it once they see the new roster; from then on the old
     root signs nothing for them. All other owners and all excuses end with it: add the owners again.
+
+    With a broker from `sealgate broker config`, write its configuration again before the gateway
+    gets the bundle: devices come with certificates by the new root. With --stolen devices must be
+    given theirs by hand (device trust PUBLIC), as the broker refuses the old ones.
     """
     from gateway.owner.fleet import Fleet, root_key_file
     from gateway.owner.owners import Authority, check_rotation
@@ -169,13 +179,14 @@ def rotate(
     if new_passphrase_file is not None:
         new = terminal.owner_passphrase(new_passphrase_file, what="the new root key")
     changed = Fleet.open(directory, passphrase).rotate(
-        new, now=int(time.time()), validity=valid_days * DAY
+        new, now=int(time.time()), validity=valid_days * DAY, stolen=stolen
     )
     if not as_json:
         _show_key(terminal, changed.roster.head.root.spki)
     more = (
         "~ root replaced, every other owner ended",
-        "Give the bundle to your gateway now: until devices have it, they believe the old root",
+        "Next: sealgate broker config, if you use it, and let Mosquitto read it",
+        "Then give the bundle to your gateway: until devices have it, they believe the old root",
     )
     show_signed(terminal, (), changed.roster, as_json=as_json, more=more)
 

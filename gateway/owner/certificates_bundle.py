@@ -113,6 +113,22 @@ class BrokerFiles:
         above = () if is_root else (_issuer_of(own, known),)
         return Authority(key=signing_key(owner), chain=(own, *above))
 
+    def forget_older(self, root: Identity, *, now: int) -> None:
+        """Let brokers believe no authority but a new root: the ones before may be a thief's.
+
+        Raises FleetError, OSError.
+        """
+        own = self.authority(root, root.spki, now=now)
+        write_whole(self.public / CA_FILE, pem(own.chain))
+
+    def is_by_a_former_root(self, certificate: x509.Certificate, root: bytes) -> bool:
+        """Tell whether a root before this one, still believed, has signed a certificate."""
+        return any(
+            one.subject == certificate.issuer and one.issuer == one.subject
+            for one in self._authorities()
+            if public_key(one) != root
+        )
+
     def take_from(self, public: Path) -> None:
         """Take what another owner's bundle has: its roster says the same."""
         for name in (CA_FILE, CRL_FILE, ACL_FILE):

@@ -203,9 +203,16 @@ class Fleet:
         return Changed(before=before, roster=roster)
 
     def rotate(
-        self, passphrase: bytes | None, *, now: int, validity: int = ROSTER_VALIDITY
+        self,
+        passphrase: bytes | None,
+        *,
+        now: int,
+        validity: int = ROSTER_VALIDITY,
+        stolen: bool = False,
     ) -> Changed:
         """Replace the root by a new key, which this owner keeps; all grants and excuses end.
+
+        With ``stolen`` brokers are to believe no certificate by the old key any more, at once.
 
         A run that was cut short before the roster was written has changed nothing; one that was
         cut short afterwards is finished when the fleet is opened again.
@@ -229,6 +236,8 @@ class Fleet:
             )
             self.register.finish_rotation()
             ExcuseFolder(self.public.excuses, roster, pin.aad).drop_old(now)
+            if stolen:
+                self.broker_files.forget_older(new, now=now)
             self._publish(now, signer=new)
         return Changed(before=before, roster=roster)
 

@@ -9,7 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography import x509
+
 from device_sdk.identity import Identity
+from device_sdk.wire.certificates import public_key
+from device_sdk.wire.limits import DAY
 from device_sdk.wire.topics import DEFAULT_PREFIX
 from gateway.files import write_whole
 from gateway.owner.certificates import pem, server_certificate
@@ -19,6 +23,9 @@ from gateway.owner.fleet import Fleet
 from gateway.owner.mosquitto_acl import acl_of
 
 CONFIGURATION, SERVER_CERTIFICATE, SERVER_KEY = "mosquitto.conf", "server.pem", "server.key"
+
+_KEPT = 14 * DAY
+"""Seconds before its end from which on a certificate by a former root is replaced."""
 
 _HEAD = """\
 # Mosquitto 2 for a Sealgate fleet, written by sealgate broker config: change it there.
@@ -95,19 +102,33 @@ def write_configuration(fleet: Fleet, out: Path, plan: BrokerPlan, *, now: int) 
     roster = fleet.roster()
     authority = fleet.broker_files.write(roster, fleet.root, now=now)
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
-    certificate = server_certificate(
-        authority,
-        hosts=plan.hosts,
-        spki=_server_key(out / SERVER_KEY).spki,
-        now=now,
-        not_after=roster.expires + GRACE,
-    )
-    write_whole(out / SERVER_CERTIFICATE, pem([certificate, *authority.chain[:-1]]))
+    spki = _server_key(out / SERVER_KEY).spki
+    if not _is_still_good(fleet, out / SERVER_CERTIFICATE, spki, now=now):
+        certificate = server_certificate(
+            authority, hosts=plan.hosts, spki=spki, now=now, not_after=roster.expires + GRACE
+        )
+        write_whole(out / SERVER_CERTIFICATE, pem([certificate, *authority.chain[:-1]]))
     for name in (CA_FILE, CRL_FILE):
         write_whole(out / name, (fleet.broker_files.public / name).read_bytes())
     write_whole(out / ACL_FILE, acl_of(roster, now=now, prefix=plan.prefix).encode(), mode=0o600)
     write_whole(out / CONFIGURATION, configuration.encode())
     return out / CONFIGURATION
+
+
+def _is_still_good(fleet: Fleet, path: Path, spki: bytes, *, now: int) -> bool:
+    """Tell whether the broker should keep its certificate by a former root for a while.
+
+    Devices learn of a new root's authority through the broker, and must believe it until then.
+    """
+    try:
+        known = x509.load_pem_x509_certificate(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return False
+    return (
+        public_key(known) == spki
+        and known.not_valid_after_utc.timestamp() > now + _KEPT
+        and fleet.broker_files.is_by_a_former_root(known, fleet.roster().head.root.spki)
+    )
 
 
 def _server_key(path: Path) -> Identity:

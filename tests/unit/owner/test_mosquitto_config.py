@@ -68,3 +68,30 @@ def test_what_cannot_be_configured_is_refused(
     with pytest.raises(FleetError, match=r"expected|cannot be one"):
         write_configuration(fleet, tmp_path / "broker", plan, now=NOW)
     assert not (tmp_path / "broker" / "mosquitto.conf").exists()
+
+
+def test_after_a_rotation_the_broker_keeps_the_certificate_that_devices_believe(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    out = tmp_path / "broker"
+    write_configuration(fleet, out, PLAN, now=NOW)
+    before = (out / "server.pem").read_bytes()
+    fleet.rotate(None, now=NOW + 5)
+    rotated = Fleet.open(fleet.directory, None)
+    write_configuration(rotated, out, PLAN, now=NOW + 10)
+    assert (out / "server.pem").read_bytes() == before
+    assert len(x509.load_pem_x509_certificates((out / "ca.pem").read_bytes())) == 2
+    write_configuration(rotated, out, PLAN, now=NOW + 390 * 24 * 3600)
+    assert (out / "server.pem").read_bytes() != before
+
+
+def test_after_a_theft_the_broker_believes_nothing_by_the_old_root(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    out = tmp_path / "broker"
+    write_configuration(fleet, out, PLAN, now=NOW)
+    fleet.rotate(None, now=NOW + 5, stolen=True)
+    write_configuration(Fleet.open(fleet.directory, None), out, PLAN, now=NOW + 10)
+    (only,) = x509.load_pem_x509_certificates((out / "ca.pem").read_bytes())
+    (own, *_) = x509.load_pem_x509_certificates((out / "server.pem").read_bytes())
+    assert own.issuer == only.subject
