@@ -1,9 +1,10 @@
 """Is the roster that this device goes by the newest one, and for how long? (PROTOCOL 8.6)
 
 An operator cannot forge a roster, but it can withhold one until the old one expires, and so keep a
-revoked device in the fleet. Every gateway signs which version it goes by, in its state and in each
-notice; a device compares them with its own. Nothing here refuses anything: the roster's own expiry
-does, and a gateway's word is no ground for it.
+revoked device in the fleet. Every gateway signs which version it goes by: in its state, in each
+notice, and in the heads of its log that other devices' messages carry. A device compares them with
+its own. Nothing here refuses anything: the roster's own expiry does, and a gateway's word is no
+ground for it.
 """
 
 import logging

@@ -34,6 +34,8 @@ class LogWatch:
         self._believed = {one.gateway: one for one in store.heads(HeadState.BELIEVED)}
         self._offered = {one.gateway: one for one in store.heads(HeadState.OFFERED)}
         self._heard = store.heads(HeadState.HEARD)
+        self.rosters: dict[str, int] = {}
+        """Gateway to the newest roster version by which it goes, as heads in messages tell."""
         self._mail: dict[bytes, str] = {}
         self._read: dict[bytes, None] = {}
         self._online = ""
@@ -50,11 +52,6 @@ class LogWatch:
     def believed(self) -> Shown | None:
         """Return the newest head that is believed."""
         return max(self._believed.values(), key=lambda shown: shown.head.time, default=None)
-
-    def newest_roster(self) -> int:
-        """Return the highest roster version that any known head tells of; 0 without any."""
-        known = (*self._believed.values(), *self._offered.values(), *self._heard)
-        return max((shown.head.roster_version for shown in known), default=0)
 
     def reports(self) -> list[LogReport]:
         """Return all that was found, oldest first."""
@@ -178,6 +175,8 @@ class LogWatch:
 
     def _verified(self, data: bytes, now: int) -> Shown:
         gateway, head = self._gateways.verify_log_head(data, now)
+        known = self.rosters.get(gateway, 0)
+        self.rosters[gateway] = max(known, head.roster_version)
         return Shown(gateway=gateway, head=head, signed=data, state=HeadState.OFFERED)
 
     # What is made of it.

@@ -268,12 +268,13 @@ class Router:
         return self._say_everything(moment)
 
     def compare_rosters(self, moment: Moment) -> None:
-        """Compare the own roster with those by which gateways go."""
+        """Compare the own roster with those by which gateways go, here and at other devices."""
         parts, roster = self._parts, self._parts.rosters.roster
         if roster is None:
             return
-        for state in parts.gateways.states():
-            parts.watch.heard(state.gateway, state.roster_version, roster.version, moment.now)
+        signed = [(state.gateway, state.roster_version) for state in parts.gateways.states()]
+        for gateway, version in (*signed, *parts.log.rosters.items()):
+            parts.watch.heard(gateway, version, roster.version, moment.now)
         online = parts.gateways.all_online(moment.now, moment.tick)
         parts.watch.compare(online, roster.version, moment.now)
 

@@ -14,6 +14,7 @@ class GatewayLog:
     def __init__(self, signer: Identity, aad: bytes, *, time: int, size: int = 3) -> None:
         self._signer, self._aad = signer, aad
         self.time = time
+        self.roster_version = 1
         self.log_id = os.urandom(16)
         self.leaves: list[bytes] = []
         self.add(*(os.urandom(32) for _ in range(size)))
@@ -35,6 +36,7 @@ class GatewayLog:
         """Return what a dishonest gateway shows to somebody else: the same so far."""
         other = GatewayLog(self._signer, self._aad, time=self.time, size=0)
         other.log_id, other.leaves = self.log_id, list(self.leaves)
+        other.roster_version = self.roster_version
         return other
 
     def head(self, size: int = 0, *, signer: Identity | None = None) -> bytes:
@@ -46,7 +48,7 @@ class GatewayLog:
             size=size,
             root=merkle.root(self.leaves[:size]),
             time=self.time,
-            roster_version=1,
+            roster_version=self.roster_version,
         )
         return cose.sign(head, signer or self._signer, self._aad)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from device_sdk import Device, LogReport, ReportKind
+from device_sdk import Concern, Device, LogReport, ReportKind
 from device_sdk.wire import cose
 from device_sdk.wire.envelope import Envelope
 from device_sdk.wire.header import Header
@@ -133,3 +133,22 @@ def test_what_nobody_vouches_for_under_the_logs_topic_changes_nothing(
     hub_fleet.send("21.5")
     assert header(hub_fleet).tree_head == b""
     assert hub_fleet.read() == [b"21.5"]
+
+
+def test_a_message_tells_its_reader_of_a_roster_that_is_withheld_from_it(
+    hub_fleet: HubFleet, log: GatewayLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device_sdk.freshness.PATIENCE", 0)
+    shown = hub_fleet.hub.retained[TOPICS.log("gw-1")]
+    log.roster_version = hub_fleet.desk.version + 1
+    log.grow()
+    hub_fleet.desk.publish_log(log)
+    with hub_fleet.open("thermo-1") as device:
+        wait_until(device, lambda: bool(device._parts.log.newest()))
+        device.send("21.5", to=["hub"]).wait_held(10)
+    hub_fleet.hub.put(TOPICS.log("gw-1"), shown, retain=True)  # hub is to see nothing newer
+    with hub_fleet.open("hub") as device:
+        assert read(device) == [b"21.5"]
+        with device._courier.changed:
+            device._courier.tend()
+        assert [one.concern for one in device.status().warnings] == [Concern.WITHHELD]
