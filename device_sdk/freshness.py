@@ -1,4 +1,4 @@
-"""Is the roster that this device goes by the newest one, and for how long? (PROTOCOL 8.6)
+"""Is the roster that this device goes by the newest one, and for how long? (PROTOCOL 8.7)
 
 An operator cannot forge a roster, but it can withhold one until the old one expires, and so keep a
 revoked device in the fleet. Every gateway signs which version it goes by: in its state, in each

@@ -1,4 +1,4 @@
-"""The operator hears in time that the owner must renew the roster (PROTOCOL 8.6)."""
+"""The operator hears in time that the owner must renew the roster (PROTOCOL 8.7)."""
 
 from datetime import UTC, datetime
 
