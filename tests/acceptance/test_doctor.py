@@ -40,7 +40,7 @@ def test_where_all_is_well_everything_is_looked_at_and_nothing_is_a_problem(
     assert verdicts(checks) == {**UNENCRYPTED, "fleet keys at rest": "warning"}
     assert {name.partition(" ")[2] for name in checks if name.startswith("device ")} == {
         *("files", "keys at rest", "disk space", "enrolment", "state file", "roster"),
-        *("admission", "reader key", "broker", "gateway", "clock"),
+        *("admission", "reader key", "certificate", "broker", "gateway", "clock"),
     }
     assert {name.partition(" ")[2] for name in checks if name.startswith("gateway ")} == {
         *("files", "keys at rest", "disk space", "ledger", "roster", "admission", "bundle"),

@@ -119,7 +119,7 @@ def test_what_is_no_ticket_for_this_device_is_refused(home: Home, tmp_path: Path
     # A directory that is another device's, and one that is another fleet's.
     line = home.fails("device", "join", "./tickets/stove.ticket", "--dir", "./hub")
     assert "the ticket is for stove, and ./hub holds hub" in line.replace("and hub", "and ./hub")
-    home.ok("fleet", "init", "./other", "--name", "other")
+    home.ok("fleet", "init", "./other", "--name", "other", "--no-passphrase")
     home.ok("device", "init", "lamp", "--dir", "./lamp")
     home.ok("device", "trust", "./other/public/root.pub", "--dir", "./lamp")
     line = home.fails("device", "join", "./tickets/lamp.ticket", *on)

@@ -1,7 +1,7 @@
 """From nothing to a fleet with TLS, as the README says: an owner, Mosquitto, a gateway, devices.
 
 The commands are those of README, section "A fleet with TLS", in a shell, in a directory that has
-nothing in it. Only the ports are other ones.
+nothing in it. Only the ports are other ones, and nobody is there to be asked for a passphrase.
 """
 
 import os
@@ -96,7 +96,7 @@ def console(tmp_path: Path, mosquitto: str) -> Iterator[Console]:
 def test_nine_commands_make_a_fleet_with_tls(console: Console) -> None:
     port = free_port()
     broker = f"mqtts://localhost:{port}"
-    console.run("sealgate fleet init ./fleet --name home")
+    console.run("sealgate fleet init ./fleet --name home --no-passphrase")
     console.run("sealgate gateway init gw-1 --data ./gateway-data")
     console.run("sealgate fleet admit ./fleet ./gateway-data/join-request --role gateway")
     config = f"sealgate broker config --fleet ./fleet --out ./broker --port {port} --websockets 0"
