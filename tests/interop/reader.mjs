@@ -103,7 +103,7 @@ export function roster (file, root, aad) {
 export function topicOf (text) {
   const [, kind, rest] = /^sealgate\/1\/([a-z]+)(?:\/(.*))?$/.exec(text) ?? need(false, 'topic')
   const levels = rest?.split('/') ?? []
-  const one = { send: 1, notice: 1, query: 1, seen: 1, announce: 1, keys: 1, state: 1 }
+  const one = { send: 1, notice: 1, query: 1, seen: 1, announce: 1, join: 1, cert: 1, keys: 1, state: 1 }
   const names = { ...one, inbox: 2, read: 2, roster: 0 }[kind]
   const id = { send: 32, inbox: 32, read: 32, roster: levels.length && 64 }[kind] ?? 0
   need(names !== undefined && levels.length === names + (id > 0) && levels.slice(0, names).every(isName), 'topic')
