@@ -90,7 +90,7 @@ class Hub:
     def _make_room_for_joiner(self) -> None:
         """Bound those who need no password: the one that has waited longest comes again."""
         joiners = [one for one in self._sessions.values() if one.client.role is Role.JOINER]
-        for oldest in joiners[: len(joiners) + 1 - MAX_JOINERS]:
+        for oldest in joiners[: max(0, len(joiners) + 1 - MAX_JOINERS)]:
             if oldest.link is not None:
                 oldest.link.end("somebody else wants to join")
 
