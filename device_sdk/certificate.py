@@ -11,6 +11,7 @@ from pathlib import Path
 from device_sdk.errors import StateFileError
 from device_sdk.key_file import write_private_file
 from device_sdk.trust import Roster
+from device_sdk.wire import bundle
 from device_sdk.wire.certificates import (
     MemberCertificate,
     authorities,
@@ -18,10 +19,11 @@ from device_sdk.wire.certificates import (
     from_pem,
     to_pem,
     verify_certificates,
+    with_former,
 )
 from device_sdk.wire.errors import MalformedError, WireError
 
-CERTIFICATE_FILE, CA_FILE = "certificate.pem", "ca.pem"
+CERTIFICATE_FILE, CA_FILE = "certificate.pem", bundle.CA
 
 logger = logging.getLogger(__name__)
 
@@ -80,12 +82,11 @@ class OwnCertificate:
         self._believe(own)
 
     def _believe(self, own: Sequence[bytes]) -> None:
-        # The authority before a rotation stays: the broker may still have its certificate from it.
         try:
             known = from_pem(self._ca.read_bytes())
         except (FileNotFoundError, WireError):
             known = []
-        every = list(dict.fromkeys([*own, *known]))
+        every = with_former(own, known)
         if every != known:
             write_private_file(self._ca, to_pem(every))
 

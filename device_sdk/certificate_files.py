@@ -6,12 +6,13 @@ from device_sdk.certificate import CA_FILE, OwnCertificate
 from device_sdk.errors import SettingsError
 from device_sdk.keystore import JOIN_REQUEST
 from device_sdk.trust import Pin, TrustError, verify_head
+from device_sdk.wire import bundle as names
 from device_sdk.wire.certificates import from_pem
 from device_sdk.wire.errors import WireError
 from device_sdk.wire.join_request import verify_join_request
 from device_sdk.wire.roster_page import decode_bundle
 
-_CERTIFICATES, _ROSTER = "certs", "roster"
+_CERTIFICATES, _ROSTER = names.CERTIFICATES, names.ROSTER
 
 
 def take_bundle(directory: Path, bundle: Path, pin: Pin) -> bool:

@@ -153,7 +153,7 @@ class NotPermittedError(NotSealedError):
 class NoReadersLeftError(NotSealedError):
     """Of a channel's readers nobody can be sealed to.
 
-    ``left_out`` says why, by reader: see `device_sdk.sending.LeftOut`.
+    ``left_out`` says why, by reader: see `device_sdk.channels.LeftOut`.
     """
 
     def __init__(self, channel: str, left_out: Mapping[str, str]) -> None:

@@ -40,11 +40,11 @@ from device_sdk.trust import (
 from device_sdk.wire.certificates import key_of, to_pem
 from device_sdk.wire.errors import KeyFormatError, MalformedError, WireError
 from device_sdk.wire.join_offer import JoinOffer
+from device_sdk.wire.names import JOINER
 from device_sdk.wire.roster_page import page_hash
 from device_sdk.wire.ticket import Ticket
 from device_sdk.wire.topics import Kind, Topics
 
-USER = "join"
 _ASK_AGAIN = 30.0
 """Seconds: a gateway that was away, or had no room, has missed the request."""
 _RECONNECT = Backoff(first=4.0, most=60.0)
@@ -112,7 +112,7 @@ def make_link(directory: Path, ticket: Ticket) -> MqttLink:
         url,
         client_id=ticket.device,
         # The user name says what this is; with TLS the certificate says it.
-        credentials=lambda: None if url.tls else (USER, USER),
+        credentials=lambda: None if url.tls else (JOINER, JOINER),
         ca=str(directory / CA_FILE) if url.tls else "",
         present=lambda context: stranger.present(context, certificate),
         reconnect=_RECONNECT,

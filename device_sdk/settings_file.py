@@ -11,10 +11,11 @@ from typing import Any
 from device_sdk.errors import SettingsError
 from device_sdk.key_file import check_private, write_private_file
 from device_sdk.trust import Pin
+from device_sdk.wire import bundle
 from device_sdk.wire.errors import KeyFormatError
 from device_sdk.wire.topics import DEFAULT_PREFIX, PREFIX_RULE, is_prefix
 
-ROOT_FILE, _SETTINGS = "root.pub", "settings"
+ROOT_FILE, _SETTINGS = bundle.ROOT, "settings"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

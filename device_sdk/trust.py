@@ -109,6 +109,10 @@ class VerifiedHead:
         """Return the owner's key of this id; the root if there is none, which then does not fit."""
         return next((key for key in self.granted if key.kid == kid), self.root)
 
+    def may_sign(self, kid: bytes) -> bool:
+        """Tell whether the key of this id signs for the owner."""
+        return self.signer(kid).kid == kid
+
 
 def verify_head(pin: Pin, data: bytes) -> VerifiedHead:
     """Verify a signed roster head.
@@ -182,12 +186,12 @@ class Roster:
     def is_active(self, name: str, now: int, role: str = ROLE_DEVICE) -> bool:
         """Tell whether a device or gateway is listed with a role, unrevoked and unexpired."""
         entry = self.devices.get(name)
-        return (
-            entry is not None
-            and role in entry.roles
-            and not entry.revoked_at
-            and now < entry.not_after
-        )
+        return entry is not None and role in entry.roles and entry.is_active(now)
+
+    def is_member(self, name: str, now: int) -> bool:
+        """Tell the same, in whatever role."""
+        entry = self.devices.get(name)
+        return entry is not None and entry.is_active(now)
 
     def is_revoked(self, name: str) -> bool:
         """Tell whether the owner revoked a device, which differs from never having admitted it."""

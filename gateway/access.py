@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Literal
 
+from device_sdk.wire import names
 from device_sdk.wire.names import is_name
 from device_sdk.wire.topics import DEFAULT_PREFIX, PREFIX_RULE, is_prefix
 
@@ -29,8 +30,8 @@ class Role(StrEnum):
 
     DEVICE = "device"
     GATEWAY = "gateway"
-    OPERATOR = "operator"
-    JOINER = "join"
+    OPERATOR = names.OPERATOR
+    JOINER = names.JOINER
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

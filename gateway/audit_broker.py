@@ -9,7 +9,6 @@ from device_sdk.wire.errors import TopicError
 from device_sdk.wire.topics import Kind, Topic, Topics
 from gateway import copies
 from gateway.audit import Finding
-from gateway.certificates import is_member
 from gateway.link.port import Arrival, Connection
 from gateway.replay import PLENTY
 from gateway.situation import Situation
@@ -132,7 +131,7 @@ def _judge_one(
 
 def _judge_certificate(situation: Situation, topic: Topic) -> tuple[str, str, bool]:
     roster = situation.roster
-    if roster is None or not is_member(roster, topic.owner, situation.now):
+    if roster is None or not roster.is_member(topic.owner, situation.now):
         return "the certificate of somebody who is no member", _RECONCILES, True
     return "another certificate than the bundle's", _RECONCILES, False
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from device_sdk.trust import Pin, Roster
+from device_sdk.wire import bundle as bundle_names
 from device_sdk.wire.errors import KeyFormatError, SealgateError
 from device_sdk.wire.limits import MAX_KEY_STATEMENTS, MAX_STATEMENT
 from device_sdk.wire.names import is_name
@@ -28,8 +29,8 @@ from gateway.files import Stamp, stamp_of, write_whole
 from gateway.keeper import Keeper
 from gateway.store.port import Transaction
 
-ROOT_FILE = "root.pub"
-_ROSTER_FILE, _KEYS, _EXCUSES = "roster", "keys", "excuses"
+ROOT_FILE = bundle_names.ROOT
+_ROSTER_FILE, _KEYS, _EXCUSES = bundle_names.ROSTER, bundle_names.KEYS, bundle_names.EXCUSES
 _DEVICES_AT_A_TIME = 100
 """In one transaction: others want to write, too."""
 _EXCUSE_AGAIN = 30.0

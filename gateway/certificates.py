@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from device_sdk.trust import Roster
+from device_sdk.wire import bundle
 from device_sdk.wire.certificates import (
     MemberCertificate,
     decode_certificates,
@@ -19,7 +20,7 @@ from device_sdk.wire.errors import WireError
 from device_sdk.wire.limits import MAX_CERTIFICATE, MAX_CERTIFICATES, MAX_LIFETIME
 from gateway.situation import Situation
 
-CERTIFICATES = "certs"
+CERTIFICATES = bundle.CERTIFICATES
 _MOST_BYTES = 2 * MAX_CERTIFICATES * MAX_CERTIFICATE
 """Of a file: PEM is a third longer than DER."""
 
@@ -33,7 +34,7 @@ def read_certificates(
     """
     found = {}
     for name in roster.devices:
-        if is_member(roster, name, now):
+        if roster.is_member(name, now):
             certificate = _read(bundle / CERTIFICATES / name, name, roster, known.get(name))
             if certificate is not None:
                 found[name] = certificate
@@ -70,17 +71,11 @@ def _verified(chain: tuple[bytes, ...], name: str, roster: Roster) -> MemberCert
         return None
 
 
-def is_member(roster: Roster, name: str, now: int) -> bool:
-    """Tell whether the roster lists an active device or gateway of that name."""
-    entry = roster.devices.get(name)
-    return entry is not None and not entry.revoked_at and now < entry.not_after
-
-
 def payload(situation: Situation, name: str) -> bytes:
     """Return what belongs under ``cert/{name}``; empty bytes if nothing is known to."""
     roster = situation.roster
     certificate = (situation.certificates or {}).get(name)
-    if certificate is None or roster is None or not is_member(roster, name, situation.now):
+    if certificate is None or roster is None or not roster.is_member(name, situation.now):
         return b""
     return encode_certificates(certificate.chain)
 
@@ -97,7 +92,7 @@ def judge(situation: Situation, name: str, stands: bytes) -> tuple[bool, int]:
     if name not in roster.devices:
         # A newer roster may list it.
         return (False, situation.now + MAX_LIFETIME) if _is_list(stands) else (True, 0)
-    if not is_member(roster, name, situation.now):
+    if not roster.is_member(name, situation.now):
         return True, 0
     ours = situation.certificates.get(name)
     if ours is not None and encode_certificates(ours.chain) == stands:

@@ -7,14 +7,21 @@ import ssl
 from pathlib import Path
 
 from device_sdk.trust import Roster
-from device_sdk.wire.certificates import authorities, from_pem, to_pem, verify_certificates
+from device_sdk.wire import bundle as bundle_names
+from device_sdk.wire.certificates import (
+    authorities,
+    from_pem,
+    to_pem,
+    verify_certificates,
+    with_former,
+)
 from device_sdk.wire.errors import WireError
 from gateway.certificates import CERTIFICATES
 from gateway.errors import GatewayError
 from gateway.files import write_whole
 from gateway.keeper import Keeper
 
-CERTIFICATE_FILE, CA_FILE = "certificate.pem", "ca.pem"
+CERTIFICATE_FILE, CA_FILE = "certificate.pem", bundle_names.CA
 
 
 class OwnCertificateError(GatewayError):
@@ -55,7 +62,7 @@ class OwnCertificate:
         kept, root = self._data / CA_FILE, self._root()
         if self._bundle is not None and root is not None:
             own = authorities(_read(self._bundle / CA_FILE), [root])
-            self._keep(kept, to_pem(own))
+            self._keep(kept, to_pem(with_former(own, _read(kept))) if own else b"")
         return kept if kept.exists() else None
 
     def _certificate(self) -> bytes | None:

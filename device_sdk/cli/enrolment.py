@@ -47,18 +47,15 @@ def init(
             directory, name, passphrase, now=int(time.time()), module=module, token=token
         )
     terminal.say(f"Made the device {name} in {directory}")
-    for line in _fingerprint(request):
-        terminal.say(line)
+    terminal.fingerprint(_identity(request))
     terminal.say(f"Next, the owner: sealgate fleet admit FLEET {request}")
 
 
-def _fingerprint(request: Path) -> tuple[str, str]:
-    """Of the identity key that a join request names, as the owner's commands print it."""
+def _identity(request: Path) -> bytes:
+    """Return the identity key that a join request names."""
     from device_sdk.wire.join_request import verify_join_request
-    from device_sdk.wire.suites import fingerprint, fingerprint_digits
 
-    spki = verify_join_request(request.read_bytes())[0].identity_spki
-    return f"Fingerprint: {fingerprint(spki)}", f"In digits:   {fingerprint_digits(spki)}"
+    return verify_join_request(request.read_bytes())[0].identity_spki
 
 
 def trust(
@@ -128,7 +125,7 @@ def join(
         request = prepare(directory, opened, passphrase, now=now)
     if is_new:
         terminal.say(f"Made the device {opened.device} in {directory}")
-    terminal.say(f"Fingerprint: {_fingerprint(request)}")
+    terminal.fingerprint(_identity(request))
     joined = wait_for_admission(
         directory,
         opened,

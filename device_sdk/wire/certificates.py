@@ -4,7 +4,7 @@ The owner's key is the X.509 authority, so a certificate says nothing that the r
 as well: it only lets a broker that knows nothing of rosters recognise the fleet's members.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -110,6 +110,14 @@ def from_pem(pem: bytes) -> list[bytes]:
 def authorities(chain: Sequence[bytes], owners: Collection[bytes]) -> list[bytes]:
     """Return those certificates that are authorities of their own, by a key of an owner."""
     return [der for der in chain if _is_authority(_parse(der), owners)]
+
+
+def with_former(own: Iterable[bytes], known: Iterable[bytes]) -> list[bytes]:
+    """Return the present authorities, then those before them.
+
+    A broker may still have its certificate from one of these (PROTOCOL 12.1).
+    """
+    return list(dict.fromkeys([*own, *known]))
 
 
 def why_refused(alert: str) -> str:

@@ -73,6 +73,12 @@ def fingerprint_digits(spki: bytes) -> str:
     return " ".join(digits[at : at + 5] for at in range(0, 60, 5))
 
 
+def is_fingerprint(typed: str, spki: bytes) -> bool:
+    """Tell whether all 64 hex or all 60 decimal digits are those of a key, however spaced."""
+    digits = fingerprint_digits(spki).replace(" ", "")
+    return "".join(typed.split()).lower() in (fingerprint(spki), digits)
+
+
 class Signer(Protocol):
     """Who signs: a device, gateway or owner identity, wherever its private key lives."""
 

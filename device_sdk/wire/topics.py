@@ -47,7 +47,12 @@ class Kind(StrEnum):
 
 
 FROM_DEVICES = (
-    *(Kind.SEND, Kind.READ, Kind.ANNOUNCE, Kind.QUERY, Kind.SEEN, Kind.PROVE),
+    Kind.SEND,
+    Kind.READ,
+    Kind.ANNOUNCE,
+    Kind.QUERY,
+    Kind.SEEN,
+    Kind.PROVE,
     Kind.JOIN,
 )
 """What devices publish; a retained message there is a mistake or malice and is cleared."""

@@ -21,7 +21,7 @@ from gateway.cli.fleet_common import (
 from gateway.cli.terminal import AsJson, Terminal, date
 
 if TYPE_CHECKING:
-    from gateway.owner.join import Candidate
+    pass
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -106,6 +106,8 @@ def admit(
 
     terminal: Terminal = ctx.obj
     if are_offers(request):
+        if dry_run or fingerprint or role is not Role.DEVICE:
+            raise typer.BadParameter("tickets allow no --dry-run, --fingerprint or --role")
         invite.admit_offers(
             terminal,
             directory,
@@ -143,14 +145,8 @@ def admit(
         return
     done = "Admitted" if admitted.is_new else "Was admitted before:"
     terminal.say(f"{done} {member.role} {member.name}")
-    show_fingerprint(terminal, member)
+    terminal.fingerprint(member.identity_spki)
     terminal.say(f"Roster version {roster.version}, valid until {date(roster.expires)}")
-
-
-def show_fingerprint(terminal: Terminal, member: "Candidate") -> None:
-    """Print a fingerprint as it was printed where the key was made."""
-    terminal.say(f"Fingerprint: {member.fingerprint}")
-    terminal.say(f"In digits:   {member.digits}")
 
 
 def _preview_admission(
@@ -166,7 +162,7 @@ def _preview_admission(
     member = examine(data, role=role, now=now, fingerprint=fingerprint)
     preview = register.preview(admission(register, member, now=now), now=now)
     if not as_json:
-        show_fingerprint(terminal, member)
+        terminal.fingerprint(member.identity_spki)
     changes = difference(Members.of(preview.before), preview.after)
     show_preview(terminal, changes, version=preview.version, as_json=as_json)
 

@@ -50,7 +50,7 @@ def init(
     )
     request = make_owner(directory, name, passphrase, now=int(time.time()))
     terminal.say(f"Made the owner {name} in {directory}")
-    _show_key(terminal, request.owner_spki)
+    terminal.fingerprint(request.owner_spki)
     terminal.say(
         f"Next, the first owner: sealgate fleet owner add FLEET {directory / REQUEST_FILE}"
     )
@@ -85,7 +85,7 @@ def add(
     terminal: Terminal = ctx.obj
     asked = examine_request(request.read_bytes(), fingerprint)
     if not as_json:
-        _show_key(terminal, asked.owner_spki)
+        terminal.fingerprint(asked.owner_spki)
     if dry_run:
         register = Register(directory)
         check_new_owner(asked, register.roster(), register.pin)
@@ -166,12 +166,12 @@ def rotate(
     given theirs by hand (device trust PUBLIC), as the broker refuses the old ones.
     """
     from gateway.owner.fleet import Fleet, root_key_file
-    from gateway.owner.owners import Authority, check_rotation
+    from gateway.owner.owners import Lineage, check_rotation
     from gateway.owner.register import Register
 
     terminal: Terminal = ctx.obj
     if dry_run:
-        check_rotation(Authority.of(Register(directory).roster()))
+        check_rotation(Lineage.of(Register(directory).roster()))
         _show_plan(terminal, "~ root replaced, every other owner ended", as_json=as_json)
         return
     passphrase = terminal.passphrase(passphrase_file, key_file=root_key_file(directory))
@@ -182,7 +182,7 @@ def rotate(
         new, now=int(time.time()), validity=valid_days * DAY, stolen=stolen
     )
     if not as_json:
-        _show_key(terminal, changed.roster.head.root.spki)
+        terminal.fingerprint(changed.roster.head.root.spki)
     more = (
         "~ root replaced, every other owner ended",
         "Next: sealgate broker config, if you use it, and let Mosquitto read it",
@@ -197,10 +197,3 @@ def _show_plan(terminal: Terminal, change: str, *, as_json: bool) -> None:
         return
     terminal.say(change)
     terminal.say("Nothing was signed")
-
-
-def _show_key(terminal: Terminal, spki: bytes) -> None:
-    from device_sdk.wire.suites import fingerprint, fingerprint_digits
-
-    terminal.say(f"Fingerprint: {fingerprint(spki)}")
-    terminal.say(f"In digits:   {fingerprint_digits(spki)}")

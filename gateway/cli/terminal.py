@@ -105,6 +105,13 @@ class Terminal:
         """Print a line of result."""
         print(text, flush=True)
 
+    def fingerprint(self, spki: bytes) -> None:
+        """Print a public key's fingerprint, in hex and in digits, as people compare it."""
+        from device_sdk.wire.suites import fingerprint, fingerprint_digits
+
+        self.say(f"Fingerprint: {fingerprint(spki)}")
+        self.say(f"In digits:   {fingerprint_digits(spki)}")
+
     def warn(self, text: str) -> None:
         """Print a warning where it does not mix with results."""
         print("sealgate: warning:", text, file=sys.stderr, flush=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from device_sdk.trust import Pin, Roster, TrustError, verify_key_statement
+from device_sdk.wire import bundle as names
 from device_sdk.wire.errors import KeyFormatError, WireError
 from device_sdk.wire.key_statement import KeyStatement, decode_key_list, encode_key_list
 from device_sdk.wire.limits import MAX_KEY_STATEMENTS
@@ -23,10 +24,10 @@ class PublicBundle:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.root_file = directory / "root.pub"
-        self.roster_file = directory / "roster"
-        self.keys = directory / "keys"
-        self.excuses = directory / "excuses"
+        self.root_file = directory / names.ROOT
+        self.roster_file = directory / names.ROSTER
+        self.keys = directory / names.KEYS
+        self.excuses = directory / names.EXCUSES
 
     def pin(self) -> Pin:
         """Return the root that the bundle names. Raises FleetError."""

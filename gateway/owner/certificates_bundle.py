@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from device_sdk.identity import Identity
 from device_sdk.trust import Roster
+from device_sdk.wire import bundle as names
 from device_sdk.wire.certificates import from_pem, public_key, verify_certificates
 from device_sdk.wire.errors import WireError
 from device_sdk.wire.limits import DAY, MAX_LIFETIME
@@ -33,7 +34,7 @@ from gateway.owner.certificates import (
 from gateway.owner.errors import FleetError
 from gateway.owner.mosquitto_acl import acl_of
 
-CA_FILE, CRL_FILE, ACL_FILE, CERTIFICATES = "ca.pem", "crl.pem", "acl", "certs"
+CA_FILE, CRL_FILE, ACL_FILE, CERTIFICATES = names.CA, names.CRL, names.ACL, names.CERTIFICATES
 _ISSUED = "issued"
 
 GRACE = MAX_LIFETIME
@@ -164,9 +165,8 @@ class BrokerFiles:
         own = {(one.serial, one.name) for one in known}
         for name, entry in roster.devices.items():
             not_after = min(roster.expires + GRACE, entry.not_after)
-            is_active = not entry.revoked_at and now < entry.not_after
             enough = min(roster.expires + _KEPT, not_after)
-            if is_active and self._valid_until(name, entry, authority, own) < enough:
+            if entry.is_active(now) and self._valid_until(name, entry, authority, own) < enough:
                 made[name] = client_certificate(
                     authority, name=name, spki=entry.identities[-1], now=now, not_after=not_after
                 )

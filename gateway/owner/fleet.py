@@ -21,7 +21,7 @@ from gateway.owner.errors import FleetError
 from gateway.owner.excuses import ExcuseFolder
 from gateway.owner.join import Candidate, examine
 from gateway.owner.owners import (
-    Authority,
+    Lineage,
     check_grant,
     check_may_sign,
     grant,
@@ -195,9 +195,9 @@ class Fleet:
         with self.register.locked(), errors_of(self.directory):
             before, pin = self.roster(), self.pin
             check_grant(request, before, pin, self.root)
-            authority = grant(Authority.of(before), request, root=self.root, pin=pin, now=now)
+            lineage = grant(Lineage.of(before), request, root=self.root, pin=pin, now=now)
             roster = self._sign(
-                Members.of(before), before=before, now=now, validity=validity, authority=authority
+                Members.of(before), before=before, now=now, validity=validity, lineage=lineage
             )
             self._publish(now)
         return Changed(before=before, roster=roster)
@@ -224,14 +224,14 @@ class Fleet:
         with self.register.locked(), errors_of(self.directory):
             before, pin, new = self.roster(), self.pin, Identity.generate()
             check_may_sign(self.root, before)
-            authority = succeed(before, new.spki, signer=self.root, pin=pin, now=now)
+            lineage = succeed(before, new.spki, signer=self.root, pin=pin, now=now)
             new.save(self.register.next_key_file(new.kid), passphrase, OWNER_KEY)
             roster = self._sign(
                 Members.of(before),
                 before=before,
                 now=now,
                 validity=validity,
-                authority=authority,
+                lineage=lineage,
                 signer=new,
             )
             self.register.finish_rotation()
@@ -248,14 +248,14 @@ class Fleet:
         before: Roster | None,
         now: int,
         validity: int = ROSTER_VALIDITY,
-        authority: Authority | None = None,
+        lineage: Lineage | None = None,
         signer: Identity | None = None,
     ) -> Roster:
         pin = self.pin
-        if before is not None and authority is None:
+        if before is not None and lineage is None:
             check_may_sign(self.root, before)
-            authority = Authority.of(before)
-        authority = authority or Authority()
+            lineage = Lineage.of(before)
+        lineage = lineage or Lineage()
         data = sign_roster(
             members,
             root=signer or self.root,
@@ -263,8 +263,8 @@ class Fleet:
             previous=0 if before is None else before.version,
             now=now,
             validity=validity,
-            successions=authority.successions,
-            grants=authority.grants,
+            successions=lineage.successions,
+            grants=lineage.grants,
         )
         # Whatever everybody else would refuse is refused here, before it is written.
         roster = open_roster(data, pin)

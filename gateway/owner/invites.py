@@ -16,6 +16,7 @@ from device_sdk.identity import Identity
 from device_sdk.wire.errors import SealgateError, SignatureError, WireError
 from device_sdk.wire.join_offer import JoinOffer
 from device_sdk.wire.names import as_name
+from device_sdk.wire.roster_page import ROLE_DEVICE
 from device_sdk.wire.ticket import CODE_SIZE, Ticket
 from device_sdk.wire.topics import DEFAULT_PREFIX
 from gateway.access import Role
@@ -23,7 +24,7 @@ from gateway.files import write_whole
 from gateway.owner.certificates import client_certificate
 from gateway.owner.errors import FleetError, NotAdmittedError
 from gateway.owner.fleet import Admitted, Fleet
-from gateway.owner.join import RESERVED_NAMES, examine
+from gateway.owner.join import check_name, examine
 
 _INVITES = "invites"
 
@@ -78,8 +79,7 @@ def invite(
         FleetError: no broker URL, or the fleet's files cannot be used.
     """
     as_name(name, "device name")
-    if name in RESERVED_NAMES or name.startswith("."):
-        raise NotAdmittedError(f"the name {name} is reserved: choose another one")
+    check_name(name)
     if name in fleet.roster().devices:
         raise NotAdmittedError(f"the name {name} is taken: choose another one")
     _check_broker(broker)
@@ -142,7 +142,7 @@ def _admit(fleet: Fleet, offer: JoinOffer, now: int, validity: int) -> Admitted:
         raise WrongCodeError(
             f"the request for {name} was not made with the code of its ticket, or was changed"
         ) from error
-    candidate = examine(offer.request, role=Role.DEVICE, now=now)
+    candidate = examine(offer.request, role=ROLE_DEVICE, now=now)
     if known.used_by and known.used_by != candidate.fingerprint:
         raise InviteUsedError(f"the ticket for {name} was used before, for another key")
     if not known.used_by and now >= known.expires:

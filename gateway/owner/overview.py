@@ -114,4 +114,4 @@ def _member(
 def _state(entry: DeviceEntry, now: int) -> State:
     if entry.revoked_at:
         return "revoked"
-    return "active" if now < entry.not_after else "ended"
+    return "active" if entry.is_active(now) else "ended"

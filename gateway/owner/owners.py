@@ -12,19 +12,19 @@ from device_sdk.wire.errors import SignatureError, WireError
 from device_sdk.wire.limits import MAX_GRANTS, MAX_SUCCESSIONS
 from device_sdk.wire.owner_grant import OwnerGrant, OwnerRequest, verify_owner_request
 from device_sdk.wire.roster_head import RootSuccession
-from device_sdk.wire.suites import Signer, fingerprint, fingerprint_digits
+from device_sdk.wire.suites import Signer, fingerprint, fingerprint_digits, is_fingerprint
 from gateway.owner.errors import FleetError, NotAdmittedError, NotChangedError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Authority:
-    """What a roster head carries so that devices find their way from the pinned root."""
+class Lineage:
+    """How a roster head leads from the pinned root to whoever signs it."""
 
     successions: tuple[bytes, ...] = ()
     grants: tuple[bytes, ...] = ()
 
     @classmethod
-    def of(cls, roster: Roster) -> "Authority":
+    def of(cls, roster: Roster) -> "Lineage":
         """Return that of the roster signed last."""
         head = roster.head.head
         return cls(successions=head.successions, grants=head.grants)
@@ -38,7 +38,7 @@ def owner_keys(roster: Roster, pin: Pin) -> frozenset[bytes]:
 
 def check_may_sign(signer: Signer, roster: Roster) -> None:
     """Raise FleetError unless rosters after this one may be signed by a key."""
-    if roster.head.signer(signer.kid).kid != signer.kid:
+    if not roster.head.may_sign(signer.kid):
         raise FleetError(
             "your key does not sign for this fleet: the root was replaced, or has not granted it "
             "yet (fleet owner add)"
@@ -58,8 +58,7 @@ def examine_request(data: bytes, expected: str = "") -> OwnerRequest:
     except WireError as error:
         raise NotAdmittedError(f"this is not an owner request: {error}") from error
     shown = fingerprint(request.owner_spki), fingerprint_digits(request.owner_spki)
-    typed = "".join(expected.split()).lower()
-    if expected and typed not in (shown[0], shown[1].replace(" ", "")):
+    if expected and not is_fingerprint(expected, request.owner_spki):
         raise NotAdmittedError(
             f"the owner request is not by the key you expect: its fingerprint is {shown[0]}, in "
             f"digits {shown[1]}"
@@ -86,15 +85,13 @@ def check_new_owner(request: OwnerRequest, roster: Roster, pin: Pin) -> None:
         raise NotChangedError(f"a fleet has {MAX_GRANTS} owners beside the root at most")
 
 
-def grant(
-    before: Authority, request: OwnerRequest, *, root: Signer, pin: Pin, now: int
-) -> Authority:
-    """Return an authority under which the request's key signs as well."""
+def grant(before: Lineage, request: OwnerRequest, *, root: Signer, pin: Pin, now: int) -> Lineage:
+    """Return an lineage under which the request's key signs as well."""
     record = OwnerGrant(fleet_id=pin.fleet_id, owner_spki=request.owner_spki, time=now)
     return replace(before, grants=(*before.grants, cose.sign(record, root, pin.aad)))
 
 
-def check_rotation(before: Authority) -> None:
+def check_rotation(before: Lineage) -> None:
     """Raise NotChangedError if a roster can carry no more successions."""
     if len(before.successions) >= MAX_SUCCESSIONS:
         raise NotChangedError(
@@ -105,23 +102,23 @@ def check_rotation(before: Authority) -> None:
 
 def succeed(
     before: Roster, next_root_spki: bytes, *, signer: Signer, pin: Pin, now: int
-) -> Authority:
-    """Return an authority whose root is a new key, named by an owner; no older grant is left.
+) -> Lineage:
+    """Return an lineage whose root is a new key, named by an owner; no older grant is left.
 
     Raises:
         NotChangedError: more rotations than a roster can carry.
     """
-    authority = Authority.of(before)
-    check_rotation(authority)
+    lineage = Lineage.of(before)
+    check_rotation(lineage)
     own = b""
     if signer.kid != before.head.root.kid:
         own = next(
             data
-            for data, key in zip(authority.grants, before.head.granted, strict=True)
+            for data, key in zip(lineage.grants, before.head.granted, strict=True)
             if key.kid == signer.kid
         )
     record = RootSuccession(
         fleet_id=pin.fleet_id, next_root_spki=next_root_spki, time=now, grant=own
     )
     signed = cose.sign(record, signer, pin.aad)
-    return Authority(successions=(*authority.successions, signed))
+    return Lineage(successions=(*lineage.successions, signed))

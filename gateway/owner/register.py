@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_sdk.trust import Pin, Roster
+from device_sdk.wire import bundle
 from device_sdk.wire.errors import KeyFormatError
 from gateway.files import write_whole
 from gateway.owner.bundle import PublicBundle
@@ -19,7 +20,7 @@ from gateway.owner.errors import FleetError
 from gateway.owner.excuses import ExcuseFolder
 from gateway.owner.signing import Members, next_version, open_roster
 
-_KEY, _NAME, _PIN, _ROSTER = "root.pem", "name", "root.pub", "roster"
+_KEY, _NAME, _PIN, _ROSTER = "root.pem", "name", bundle.ROOT, bundle.ROSTER
 _HISTORY, _LOCK = "history", "lock"
 _MOST_REMEMBERED = 1000
 """Rosters that were once the newest here: by them a pull tells an old one from a foreign one."""

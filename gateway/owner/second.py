@@ -84,7 +84,7 @@ def signs_for(directory: Path, roster: Roster) -> bool:
     """Tell whether a roster lets the key sign that the owner request in a directory names."""
     data = (directory / REQUEST_FILE).read_bytes()
     kid = key_id(cose.parse_signed(OwnerRequest, data).claims.owner_spki)
-    return roster.head.signer(kid).kid == kid
+    return roster.head.may_sign(kid)
 
 
 def pull(directory: Path, other: Path, *, now: int) -> Pulled:
