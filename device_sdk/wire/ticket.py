@@ -10,7 +10,7 @@ from device_sdk.wire.limits import MAX_CERTIFICATE
 from device_sdk.wire.names import as_name
 from device_sdk.wire.suites import SPKI_LIMIT, load_verify_key
 
-CODE_SIZE = 16
+CODE_SIZE = 32
 MAX_TICKET = 16 * 1024
 _MAX_URL, _MAX_PREFIX = 512, 512
 _WHAT = "ticket"

@@ -50,7 +50,7 @@ class Invite:
     """What the owner remembers of a ticket."""
 
     code: str
-    """16 bytes in hex."""
+    """32 bytes in hex."""
     expires: int
     """Unix seconds."""
     used_by: str = ""

@@ -13,7 +13,7 @@ from tests.vectors.generate.joining import device_request
 from tests.vectors.generate.records import plain
 from tests.vectors.generate.vector import Vector, bad, good
 
-CODE = fixed_bytes("code of a ticket", 16)
+CODE = fixed_bytes("code of a ticket", 32)
 
 
 def _ticket(**changes: Any) -> Ticket:
@@ -47,7 +47,7 @@ def ticket_vectors() -> list[Vector]:
         "cut-short": text[:-8],
         "with-padding": text + "=",
         "standard-base64": base64.b64encode(raw + b"\xff" * 3).decode(),
-        "code-of-15-bytes": encoded({**fields, 6: CODE[:-1]}),
+        "code-of-31-bytes": encoded({**fields, 6: CODE[:-1]}),
         "without-a-key": encoded({key: fields[key] for key in range(1, 9)}),
         "unknown-field": encoded({**fields, 10: 0}),
         "name-in-upper-case": encoded({**fields, 1: "Hub"}),
@@ -79,7 +79,7 @@ def join_offer_vectors() -> list[Vector]:
     swapped = JoinOffer(request=device_request(RSA2048), mac=offer.mac)
     changed = JoinOffer(request=request, mac=bytes([offer.mac[0] ^ 1]) + offer.mac[1:])
     signature = {
-        "another-code": given(offer.encode(), fixed_bytes("code of another ticket", 16)),
+        "another-code": given(offer.encode(), fixed_bytes("code of another ticket", 32)),
         "another-device": given(offer.encode(), device="lamp"),
         "made-for-another-device": given(other_device.encode()),
         "made-for-another-fleet": given(other_fleet.encode()),
