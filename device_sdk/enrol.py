@@ -3,12 +3,13 @@
 The pinned root never changes: a device that is to belong to another owner is made anew.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from device_sdk.broker_url import BrokerUrl
 from device_sdk.certificate_files import take_bundle
-from device_sdk.errors import RootMismatchError
+from device_sdk.errors import RootMismatchError, SettingsError
 from device_sdk.keystore import JOIN_REQUEST, TOKEN_FILE, KeyStore, check_holds_device
 from device_sdk.settings_file import (
     ROOT_FILE,
@@ -21,6 +22,7 @@ from device_sdk.settings_file import (
     write_settings,
 )
 from device_sdk.trust import Pin
+from device_sdk.wire.errors import WireError
 
 
 def create_device(
@@ -67,13 +69,15 @@ def trust_root(
     password_file: Path | None = None,
     ca: Path | None = None,
     prefix: str | None = None,
+    successions: Iterable[bytes] = (),
 ) -> Pin:
     """Pin the owner of a device's fleet, and remember the broker.
 
     ``root`` is the path or content of the owner's ``root.pub``, or the owner's public bundle: then
     the device also takes its certificate, if there is one, and believes the owner's authority about
-    its broker. What is None stays as it was, so that calling it again with the same root changes
-    the broker alone.
+    its broker. ``successions`` are those of the root that are known (PROTOCOL 8.4); a bundle brings
+    them, while a ``root.pub`` alone does not say that it was replaced. What is None stays as it
+    was, so that calling it again with the same root changes the broker alone.
 
     Raises:
         NoDeviceError: the directory holds no device.
@@ -96,16 +100,29 @@ def trust_root(
     if prefix is not None:
         check_prefix(prefix)
     if has_pin(directory):
-        _check_same_root(pin, read_pin(directory))
+        pinned = read_pin(directory)
+        _check_same_root(pin, pinned)
+        pin = pinned
+    pin = _knowing(pin, tuple(successions))
     settings = replace(
         read_settings(directory), **{name: value for name, value in told.items() if value}
     )
     write_settings(directory, settings)
     if bundle is not None:
-        take_bundle(directory, bundle, pin)
+        pin = take_bundle(directory, bundle, pin)
     # The root comes last: a device that has one is enrolled.
     write_pin(directory, pin)
     return pin
+
+
+def _knowing(pin: Pin, successions: tuple[bytes, ...]) -> Pin:
+    known, common = pin.successions, min(len(pin.successions), len(successions))
+    if known[:common] != successions[:common]:
+        raise RootMismatchError("this device knows another successor of its owner's root")
+    try:
+        return pin if len(known) >= len(successions) else pin.after(successions)
+    except WireError as error:
+        raise SettingsError(f"the owner's root was not replaced as it is said: {error}") from error
 
 
 def _check_same_root(new: Pin, pinned: Pin) -> None:

@@ -28,6 +28,7 @@ from device_sdk.keystore import JOIN_REQUEST, holds_device
 from device_sdk.link import Connected, Disconnected, Link, LinkEvent, Received
 from device_sdk.mqtt_link import MqttLink
 from device_sdk.pace import Backoff
+from device_sdk.settings_file import read_pin
 from device_sdk.trust import (
     Pin,
     Roster,
@@ -37,7 +38,7 @@ from device_sdk.trust import (
     complete_roster,
     verify_head,
 )
-from device_sdk.wire.certificates import key_of, to_pem
+from device_sdk.wire.certificates import to_pem
 from device_sdk.wire.errors import KeyFormatError, MalformedError, WireError
 from device_sdk.wire.join_offer import JoinOffer
 from device_sdk.wire.names import JOINER
@@ -89,10 +90,15 @@ def prepare(directory: Path, ticket: Ticket, passphrase: bytes | None, *, now: i
             f"the ticket is for {ticket.device}, and {directory} holds {own.name}: "
             "every device needs a ticket of its own"
         )
-    pin = Pin.from_spki(ticket.root)
-    trust_root(directory, pin.to_pem(), broker=ticket.broker, prefix=ticket.prefix)
+    pin = trust_root(
+        directory,
+        Pin.from_spki(ticket.root).to_pem(),
+        broker=ticket.broker,
+        prefix=ticket.prefix,
+        successions=ticket.successions,
+    )
     try:
-        own.believe([ticket.ca], key_of(ticket.ca))  # the root that signs now
+        own.believe([ticket.ca], pin.present.spki)
     except WireError as error:
         raise TicketError(f"the ticket contradicts itself: {error}") from error
     return directory / JOIN_REQUEST
@@ -159,7 +165,7 @@ class _Asking:
     def __init__(self, directory: Path, ticket: Ticket) -> None:
         self._ticket = ticket
         self._topics = Topics(ticket.prefix)
-        self._pin = Pin.from_spki(ticket.root)
+        self._pin = read_pin(directory)
         self._own = own_certificate(directory)
         self._request = (directory / JOIN_REQUEST).read_bytes()
         self._head: VerifiedHead | None = None

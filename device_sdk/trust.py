@@ -32,6 +32,8 @@ from device_sdk.wire.roster_page import (
 )
 from device_sdk.wire.suites import VerifyKey, fingerprint, key_id, load_verify_key
 
+_REPLACED = "the roster is signed by a root that the owner has replaced"
+
 
 class TrustError(SealgateError):
     """Somebody or something that the owner's roster does not vouch for."""
@@ -58,6 +60,9 @@ class Pin:
     """The owner's root as this device or gateway pinned it at enrolment."""
 
     root: VerifyKey
+    """The fleet's first one."""
+    successions: tuple[bytes, ...] = ()
+    """How it was replaced before this enrolment: who knows that believes no root before it."""
 
     @classmethod
     def from_spki(cls, spki: bytes) -> "Pin":
@@ -73,6 +78,17 @@ class Pin:
         except (ValueError, UnsupportedAlgorithm) as error:
             raise KeyFormatError("root", expected="a public key in PEM", got="another") from error
         return cls.from_spki(spki)
+
+    def after(self, successions: Iterable[bytes]) -> "Pin":
+        """Return the pin of somebody who knows these successions. Raises WireError."""
+        pin = Pin(self.root, tuple(successions))
+        _ = pin.present
+        return pin
+
+    @property
+    def present(self) -> VerifyKey:
+        """The root that signed last, as far as it is known here. Raises WireError."""
+        return _current_root(self, self.successions)
 
     def to_pem(self) -> bytes:
         """Return the content of ``root.pub``."""
@@ -119,21 +135,24 @@ def verify_head(pin: Pin, data: bytes) -> VerifiedHead:
 
     Raises:
         WireError: not a roster head, or not signed by an owner of this fleet.
+        RollbackError: signed without the successions that the pin knows.
     """
     unverified = cose.parse_signed(RosterHead, data)
     head = unverified.claims
     if head.fleet_id != pin.fleet_id:
         raise SignatureError("the roster belongs to another fleet than the pinned root")
-    root = _current_root(pin, head)
+    if head.successions[: len(pin.successions)] != pin.successions:
+        raise RollbackError(_REPLACED)
+    root = _current_root(pin, head.successions)
     granted = tuple(_granted(grant, root, pin) for grant in head.grants)
     verified = VerifiedHead(data=data, head=head, root=root, granted=granted)
     unverified.verify(verified.signer(unverified.kid), pin.aad)
     return verified
 
 
-def _current_root(pin: Pin, head: RosterHead) -> VerifyKey:
+def _current_root(pin: Pin, successions: Iterable[bytes]) -> VerifyKey:
     root = pin.root
-    for data in head.successions:
+    for data in successions:
         unverified = cose.parse_signed(RootSuccession, data)
         grant = unverified.claims.grant
         signer = _granted(grant, root, pin) if grant else root
@@ -253,7 +272,7 @@ def check_successor(current: VerifiedHead | None, new: VerifiedHead) -> bool:
     # A root that was replaced may be in a thief's hands: it signs nothing any more (PROTOCOL 8.4).
     known = current.head.successions
     if new.head.successions[: len(known)] != known:
-        raise RollbackError("the roster is signed by a root that the owner has replaced")
+        raise RollbackError(_REPLACED)
     if new.head.version > current.head.version:
         return True
     if new.head != current.head:

@@ -1,5 +1,6 @@
 """The roster's signed head, and how one root hands over to the next (PROTOCOL 8.3, 8.4)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -67,6 +68,22 @@ class RosterHead:
             successions=_statements(fields, _SUCCESSIONS, f"{what}.successions", MAX_SUCCESSIONS),
             grants=_statements(fields, _GRANTS, f"{what}.grants", MAX_GRANTS),
         )
+
+
+def encode_chain(successions: Iterable[bytes]) -> bytes:
+    """Return successions on their own, as whoever is enrolled after a rotation keeps them."""
+    return cbor.encode(list(successions))
+
+
+def decode_chain(data: bytes) -> tuple[bytes, ...]:
+    """Return the successions of `encode_chain`, still to be verified. Raises MalformedError."""
+    return as_chain(cbor.decode(data, "chain", limit=RosterHead.LIMIT), "chain")
+
+
+def as_chain(value: Any, what: str) -> tuple[bytes, ...]:
+    """Return decoded CBOR as successions, of which there may be none. Raises MalformedError."""
+    listed = cbor.as_array(value, what, most=MAX_SUCCESSIONS)
+    return tuple(cbor.as_bytes(one, what, least=1, most=MAX_STATEMENT) for one in listed)
 
 
 def _statements(fields: dict[int, Any], key: int, what: str, most: int) -> tuple[bytes, ...]:

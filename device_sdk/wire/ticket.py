@@ -8,14 +8,15 @@ from device_sdk.wire import cbor
 from device_sdk.wire.errors import MalformedError
 from device_sdk.wire.limits import MAX_CERTIFICATE
 from device_sdk.wire.names import as_name
+from device_sdk.wire.roster_head import as_chain
 from device_sdk.wire.suites import SPKI_LIMIT, load_verify_key
 
 CODE_SIZE = 32
 MAX_TICKET = 16 * 1024
 _MAX_URL, _MAX_PREFIX = 512, 512
 _WHAT = "ticket"
-(_DEVICE, _BROKER, _PREFIX, _ROOT, _CA, _CODE, _EXPIRES, _CERTIFICATE, _KEY) = range(1, 10)
-_FIELDS = (_DEVICE, _BROKER, _PREFIX, _ROOT, _CA, _CODE, _EXPIRES, _CERTIFICATE, _KEY)
+_FIELDS = range(1, 11)
+(_DEVICE, _BROKER, _PREFIX, _ROOT, _CA, _CODE, _EXPIRES, _CERTIFICATE, _KEY, _CHAIN) = _FIELDS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,13 +32,15 @@ class Ticket:
     ca: bytes
     """The owner's authority in DER, which the device believes about the broker."""
     code: bytes
-    """16 random bytes that owner and device share: they authenticate the join request."""
+    """32 random bytes that owner and device share: they authenticate the join request."""
     expires: int
     """Unix seconds."""
     certificate: bytes
     """A throwaway certificate in DER, with which a stranger may do nothing but ask."""
     key: bytes
     """Its private key, PKCS#8 in DER."""
+    successions: tuple[bytes, ...]
+    """How the root was replaced since; a device that knows it believes no root before."""
 
     def encode(self) -> str:
         """Return the ticket as text to copy and paste."""
@@ -51,6 +54,7 @@ class Ticket:
             _EXPIRES: self.expires,
             _CERTIFICATE: self.certificate,
             _KEY: self.key,
+            _CHAIN: list(self.successions),
         }
         return base64.urlsafe_b64encode(cbor.encode(fields)).rstrip(b"=").decode()
 
@@ -83,4 +87,5 @@ class Ticket:
                 fields[_CERTIFICATE], f"{_WHAT}.certificate", least=1, most=most
             ),
             key=cbor.as_bytes(fields[_KEY], f"{_WHAT}.key", least=1, most=most),
+            successions=as_chain(fields[_CHAIN], f"{_WHAT}.successions"),
         )

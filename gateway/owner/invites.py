@@ -95,6 +95,7 @@ def invite(
         broker=broker,
         prefix=prefix,
         root=fleet.pin.root.spki,
+        successions=fleet.roster().head.head.successions,
         ca=authority.chain[-1].public_bytes(Encoding.DER),
         code=code,
         expires=expires,
