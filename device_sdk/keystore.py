@@ -157,7 +157,9 @@ class KeyStore:
 
         ``above`` is the highest serial known to others: after a restore it is above our own.
         """
-        serial = max(self._keys[-1].statement.serial + 1, above + 1, now)
+        # One in a token may be later than all that the directory knows.
+        known = max(self._keys[-1].statement.serial, above, *self._vault.serials())
+        serial = max(known + 1, now)
         own = _make_reader_key(self.directory, self.name, self.identity, self._vault, now, serial)
         self._keys.append(own)
         return own
@@ -226,8 +228,9 @@ def _make_device(directory: Path, name: str, vault: Vault, *, now: int) -> None:
     if holds_device(directory):
         raise NoDeviceError(f"{directory} already holds a device: choose another directory")
     # Left by a making that was cut off, under an identity that nobody has.
-    for path in directory.glob("reader-*.statement"):
-        path.unlink()
+    for serial in _stated(directory):
+        vault.erase_reader_key(serial)
+        _statement_path(directory, serial).unlink()
     _clear_orphans(directory, vault)
     identity = vault.make_identity()
     first = _make_reader_key(directory, name, identity, vault, now, now)
@@ -247,16 +250,36 @@ def _join_request(identity: PrivateIdentity, newest: OwnReaderKey, *, now: int) 
 
 
 def _clear_orphans(directory: Path, vault: Vault) -> None:
-    """Erase reader keys without a statement: half-written, half-erased, and never in use."""
-    for serial in vault.serials():
-        if not _statement_path(directory, serial).exists():
+    """Erase reader keys without a statement: half-made or half-erased, and never in use.
+
+    A later one than all statements is none of these if nothing says that it was being made: in a
+    token it is from after the backup that the directory was put back from.
+    """
+    stated = _stated(directory)
+    marks = list(directory.glob("reader-*.making"))
+    half_made = {_serial_of(path) for path in marks}
+    for serial in vault.serials() - stated:
+        if serial in half_made or serial < max(stated, default=0):
             vault.erase_reader_key(serial)
+    for path in marks:
+        path.unlink()
+
+
+def _stated(directory: Path) -> set[int]:
+    return {_serial_of(path) for path in directory.glob("reader-*.statement")}
+
+
+def _serial_of(path: Path) -> int:
+    serial = path.stem.removeprefix("reader-")
+    return int(serial) if serial.isdecimal() else 0
 
 
 def _make_reader_key(
     directory: Path, name: str, identity: PrivateIdentity, vault: Vault, now: int, serial: int
 ) -> OwnReaderKey:
     """Make and store a reader key, and the statement that announces it."""
+    mark = directory / f"reader-{serial}.making"
+    write_private_file(mark, b"")
     key = vault.make_reader_key(serial)
     statement = KeyStatement(
         device=name,
@@ -268,6 +291,7 @@ def _make_reader_key(
     signed = cose.sign(statement, identity, cose.FLEETLESS_AAD)
     # The statement comes last: a key that has one is complete.
     write_private_file(_statement_path(directory, serial), signed)
+    mark.unlink()
     return OwnReaderKey(statement=statement, signed=signed, key=key)
 
 

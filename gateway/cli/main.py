@@ -26,7 +26,7 @@ from gateway.cli import (
     serve,
     streams,
 )
-from gateway.cli.terminal import Terminal
+from gateway.cli.terminal import Terminal, printable
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes. 130 is the shell's own for Ctrl-C."""
@@ -121,7 +121,7 @@ def main() -> None:
             raise
         code, text = _explain(error)
         if text:
-            print("sealgate:", " ".join(text.split()), file=sys.stderr)
+            print("sealgate:", printable(" ".join(text.split())), file=sys.stderr)
         streams.drop_unwritten()
         sys.exit(code)
 

@@ -114,7 +114,7 @@ class Terminal:
 
     def warn(self, text: str) -> None:
         """Print a warning where it does not mix with results."""
-        print("sealgate: warning:", text, file=sys.stderr, flush=True)
+        print("sealgate: warning:", printable(text), file=sys.stderr, flush=True)
 
     def json(self, record: Mapping[str, Any]) -> None:
         """Print one JSON object on one line."""
@@ -144,6 +144,11 @@ class Terminal:
 
         with Console(stderr=True).status(text):
             yield
+
+
+def printable(text: str) -> str:
+    """Return a text that takes no control of the terminal: somebody else may have named a file."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _read_passphrase(file: Path) -> bytes:

@@ -125,3 +125,13 @@ def test_what_is_no_ticket_for_this_device_is_refused(home: Home, tmp_path: Path
     line = home.fails("device", "join", "./tickets/lamp.ticket", *on)
     assert "belongs to the owner" in line
     del tmp_path
+
+
+def test_the_name_of_a_file_does_not_take_control_of_the_owners_terminal(home: Home) -> None:
+    requests = home.directory / "requests"
+    requests.mkdir()
+    (requests / "a\r\x1b[2KAdmitted device hub\x1b[8m").write_bytes(b"rubbish")
+    done = home.run("fleet", "admit", "./fleet", "./requests")
+    assert done.code == 1
+    assert "\x1b" not in done.err
+    assert "\\x1b[2KAdmitted" in done.err

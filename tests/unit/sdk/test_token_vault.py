@@ -115,8 +115,13 @@ def test_reader_keys_are_renewed_and_erased_in_the_token(token: SoftToken, tmp_p
             assert [own.statement.serial for own in store.reader_keys] == [NOW + 30 * DAY]
             # A key that was cut off before its statement was written is erased by the next opening.
             store._vault.make_reader_key(NOW + 31 * DAY)
+            (directory / f"reader-{NOW + 31 * DAY}.making").touch()
         with KeyStore.open(directory, pin.encode()) as store:
             assert store._vault.serials() == {NOW + 30 * DAY}
+            # One from after the backup that the directory was put back from is not.
+            store._vault.make_reader_key(NOW + 32 * DAY)
+        with KeyStore.open(directory, pin.encode()) as store:
+            assert store._vault.serials() == {NOW + 30 * DAY, NOW + 32 * DAY}
         """,
     )
 
