@@ -100,11 +100,28 @@ def to_pem(chain: Sequence[bytes]) -> bytes:
 
 def from_pem(pem: bytes) -> list[bytes]:
     """Return the certificates of a PEM file in DER. Raises MalformedError."""
+    return [certificate.public_bytes(Encoding.DER) for certificate in parse_pem(pem)]
+
+
+def parse_pem(pem: bytes) -> list[x509.Certificate]:
+    """Return the certificates of a PEM file, all of them readable. Raises MalformedError."""
     try:
         found = x509.load_pem_x509_certificates(pem)
-    except (ValueError, UnsupportedAlgorithm) as error:
+        for certificate in found:
+            _read_through(certificate)
+    except Exception as error:  # see `_parse`
         raise MalformedError(_WHAT, expected="certificates in PEM", got="another") from error
-    return [certificate.public_bytes(Encoding.DER) for certificate in found]
+    return found
+
+
+def first_in_pem(pem: bytes) -> x509.Certificate:
+    """Return the first certificate of a PEM file, which is readable. Raises MalformedError."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
+        _read_through(certificate)
+    except Exception as error:  # see `_parse`
+        raise MalformedError(_WHAT, expected="a certificate in PEM", got="another") from error
+    return certificate
 
 
 def authorities(chain: Sequence[bytes], owners: Collection[bytes]) -> list[bytes]:
@@ -145,9 +162,18 @@ def public_key(certificate: x509.Certificate) -> bytes:
 
 def _parse(der: bytes) -> x509.Certificate:
     try:
-        return x509.load_der_x509_certificate(der)
-    except (ValueError, UnsupportedAlgorithm) as error:
+        certificate = x509.load_der_x509_certificate(der)
+        _read_through(certificate)
+    except Exception as error:  # of whatever kind: the parser has some that are no ValueError
         raise MalformedError(_WHAT, expected="a certificate in DER", got="another") from error
+    return certificate
+
+
+def _read_through(certificate: x509.Certificate) -> None:
+    """Read once what may be looked at later: the parser reads late, and raises where it is used."""
+    _ = certificate.subject, certificate.issuer
+    _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    _ = certificate.extensions, certificate.public_key()
 
 
 def _check_member(leaf: x509.Certificate, name: str, identities: Collection[bytes]) -> None:

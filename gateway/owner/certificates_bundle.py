@@ -16,8 +16,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from device_sdk.identity import Identity
 from device_sdk.trust import Roster
 from device_sdk.wire import bundle as names
-from device_sdk.wire.certificates import from_pem, public_key, verify_certificates
-from device_sdk.wire.errors import WireError
+from device_sdk.wire.certificates import (
+    first_in_pem,
+    from_pem,
+    parse_pem,
+    public_key,
+    verify_certificates,
+)
+from device_sdk.wire.errors import MalformedError, WireError
 from device_sdk.wire.limits import DAY, MAX_LIFETIME
 from device_sdk.wire.names import is_name
 from device_sdk.wire.roster_page import DeviceEntry
@@ -154,8 +160,8 @@ class BrokerFiles:
         if not path.exists():
             return []
         try:
-            return x509.load_pem_x509_certificates(path.read_bytes())
-        except ValueError as error:
+            return parse_pem(path.read_bytes())
+        except MalformedError as error:
             raise FleetError(f"{path} is damaged: expected certificates in PEM") from error
 
     def _issue(self, authority: Authority, roster: Roster, *, now: int) -> list[_Issued]:
@@ -186,7 +192,7 @@ class BrokerFiles:
         """Return when a member's certificate ends; 0 if it has none for its newest key."""
         try:
             data = (self.public / CERTIFICATES / name).read_bytes()
-            first = x509.load_pem_x509_certificate(data)
+            first = first_in_pem(data)
             # One of our own need not be verified again, which would take a second for thousands.
             if (first.serial_number, name) in own and data.endswith(pem(authority.chain)):
                 is_same = public_key(first) == entry.identities[-1]
@@ -195,7 +201,7 @@ class BrokerFiles:
             member = verify_certificates(
                 from_pem(data), name=name, identities=entry.identities[-1:], owners=[root]
             )
-        except (FileNotFoundError, ValueError, WireError):
+        except (FileNotFoundError, WireError):
             return 0
         return member.not_after
 

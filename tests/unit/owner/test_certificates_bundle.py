@@ -17,6 +17,8 @@ from gateway.owner.certificates_bundle import BrokerFiles
 from gateway.owner.errors import FleetError
 from gateway.owner.fleet import Fleet
 from gateway.owner.signing import Members, open_roster, sign_roster
+from tests.support.certificates import as_pem
+from tests.support.certificates import unreadable as unreadable_certificates
 
 from .conftest import NOW, MakeRequest
 
@@ -109,7 +111,8 @@ def test_a_damaged_certificate_is_issued_again(
 ) -> None:
     fleet.admit(device_request("hub"), now=NOW)
     whole = (files.public / "certs/hub").read_bytes()
-    for number, rest in enumerate((b"", whole[:300], whole[:-5])):
+    unreadable = [as_pem(der) for der in unreadable_certificates().values()]
+    for number, rest in enumerate((b"", whole[:300], whole[:-5], *unreadable)):
         (files.public / "certs/hub").write_bytes(rest)
         fleet.admit(device_request(f"lamp-{number}"), now=NOW)
         from_pem((files.public / "certs/hub").read_bytes())
