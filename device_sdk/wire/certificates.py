@@ -14,11 +14,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from device_sdk.wire import cbor
 from device_sdk.wire.errors import KeyFormatError, MalformedError, SignatureError
-from device_sdk.wire.limits import MAX_CERTIFICATE, MAX_CERTIFICATES
+from device_sdk.wire.limits import MAX_CERTIFICATE, MAX_CERTIFICATES, MAX_LIFETIME
 from device_sdk.wire.suites import load_verify_key
 
 _WHAT = "certificates"
 _LIST_LIMIT = MAX_CERTIFICATES * (MAX_CERTIFICATE + 3) + 1
+FORMER_KEPT = MAX_LIFETIME
+"""Seconds from which the present root is an authority until nobody believes one before it: devices
+that were asleep for longer could not have been written to, and are handed their certificates."""
 _REFUSALS = {
     "CERTIFICATE_REQUIRED": "it wants a certificate of the fleet's owner, and there is none here",
     "HANDSHAKE_FAILURE": "it wants a certificate of the fleet's owner, and may have got none",
@@ -126,7 +129,7 @@ def first_in_pem(pem: bytes) -> x509.Certificate:
 
 def authorities(chain: Sequence[bytes], owners: Collection[bytes]) -> list[bytes]:
     """Return those certificates that are authorities of their own, by a key of an owner."""
-    return [der for der in chain if _is_authority(_parse(der), owners)]
+    return [der for der in chain if is_authority(_parse(der), owners)]
 
 
 def with_former(own: Iterable[bytes], known: Iterable[bytes]) -> list[bytes]:
@@ -135,6 +138,11 @@ def with_former(own: Iterable[bytes], known: Iterable[bytes]) -> list[bytes]:
     A broker may still have its certificate from one of these (PROTOCOL 12.1).
     """
     return list(dict.fromkeys([*own, *known]))
+
+
+def is_settled(present: Iterable[x509.Certificate], *, now: int) -> bool:
+    """Tell whether the present root, by its authorities, needs none before it any more."""
+    return any(one.not_valid_before_utc.timestamp() + FORMER_KEPT <= now for one in present)
 
 
 def why_refused(alert: str) -> str:
@@ -208,11 +216,15 @@ def _check_issued(issued: x509.Certificate, issuer: x509.Certificate) -> None:
         raise SignatureError("a certificate is signed by somebody who is no authority")
 
 
-def _is_authority(certificate: x509.Certificate, owners: Collection[bytes]) -> bool:
-    if public_key(certificate) not in owners:
-        return False
+def is_authority(certificate: x509.Certificate, owners: Collection[bytes]) -> bool:
+    """Tell whether a certificate is an authority of its own, by a key of an owner."""
+    return public_key(certificate) in owners and is_issued(certificate, certificate)
+
+
+def is_issued(issued: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Tell whether one certificate is signed by another, which is an authority."""
     try:
-        _check_issued(certificate, certificate)
+        _check_issued(issued, issuer)
     except (MalformedError, SignatureError):
         return False
     return True

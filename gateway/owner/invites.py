@@ -83,7 +83,7 @@ def invite(
     if name in fleet.roster().devices:
         raise NotAdmittedError(f"the name {name} is taken: choose another one")
     _check_broker(broker)
-    authority = fleet.broker_files.authority(fleet.root, fleet.roster().head.root.spki, now=now)
+    authority = fleet.broker_files.authority(fleet.root, fleet.roster().head, now=now)
     stranger, expires = Identity.generate(), now + validity
     certificate = client_certificate(
         authority, name=Role.JOINER, spki=stranger.spki, now=now, not_after=expires

@@ -126,7 +126,7 @@ def _is_still_good(fleet: Fleet, path: Path, spki: bytes, *, now: int) -> bool:
     return (
         public_key(known) == spki
         and known.not_valid_after_utc.timestamp() > now + _KEPT
-        and fleet.broker_files.is_by_a_former_root(known, fleet.roster().head.root.spki)
+        and fleet.broker_files.is_by_a_former_root(known, fleet.roster().head, now=now)
     )
 
 
