@@ -1,11 +1,12 @@
 """A device's certificate from a copy of its owner's public bundle: before it can connect at all."""
 
+import time
 from pathlib import Path
 
 from device_sdk.certificate import CA_FILE, OwnCertificate
 from device_sdk.errors import SettingsError
 from device_sdk.keystore import JOIN_REQUEST
-from device_sdk.trust import Pin, TrustError, verify_head
+from device_sdk.trust import Pin, TrustError, VerifiedHead, verify_head
 from device_sdk.wire import bundle as names
 from device_sdk.wire.certificates import from_pem
 from device_sdk.wire.errors import WireError
@@ -23,14 +24,15 @@ def take_bundle(directory: Path, bundle: Path, pin: Pin) -> bool:
     Raises:
         SettingsError: files that are not this owner's, or cannot be read or written.
     """
-    own, root = own_certificate(directory), _present_root(bundle, pin)
+    own, head, now = own_certificate(directory), _head(bundle, pin), int(time.time())
     found = bundle / _CERTIFICATES / own.name
     try:
         if (bundle / CA_FILE).exists():
-            own.believe(from_pem((bundle / CA_FILE).read_bytes()), root)
+            listed = from_pem((bundle / CA_FILE).read_bytes())
+            own.believe(listed, head.root.spki, head.former, now=now)
         if not found.exists():
             return False
-        own.take_chain(from_pem(found.read_bytes()), root)
+        own.take_chain(from_pem(found.read_bytes()), head, now=now)
     except WireError as error:
         raise SettingsError(f"the bundle {bundle} has no certificate for here: {error}") from error
     except OSError as error:
@@ -48,10 +50,10 @@ def own_certificate(directory: Path) -> OwnCertificate:
     return OwnCertificate(directory, name=request.name, identity=request.identity_spki)
 
 
-def _present_root(bundle: Path, pin: Pin) -> bytes:
-    """Return the root that signs now: the owner may have replaced the one that is pinned."""
+def _head(bundle: Path, pin: Pin) -> VerifiedHead:
+    """Return what says which root signs now: the owner may have replaced the one pinned."""
     try:
         head, _ = decode_bundle((bundle / _ROSTER).read_bytes())
-        return verify_head(pin, head).root.spki
+        return verify_head(pin, head)
     except (OSError, WireError, TrustError) as error:
         raise SettingsError(f"the bundle {bundle} has no roster of its owner: {error}") from error

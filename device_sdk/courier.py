@@ -70,6 +70,7 @@ class Courier:
 
     def start(self) -> None:
         """Begin; the broker need not be there."""
+        self._forget_former()
         self._thread.start()
         self.link.start(self._events.put)
 
@@ -233,6 +234,16 @@ class Courier:
         self._filters.clear()
         self._acks.clear()
         self._notice_ticket = None
+        self._forget_former()
+
+    def _forget_former(self) -> None:
+        """Before each connection: what the device believes about the broker may have run out."""
+        roster = self.parts.rosters.roster
+        if roster is not None:
+            try:
+                self.parts.certificate.forget_former(roster.head, now=self.moment().now)
+            except StateFileError as error:
+                self._complain(error)
 
     def _subscribed(self, event: Subscribed) -> None:
         if event.connection != self._connection:

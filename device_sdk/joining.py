@@ -92,7 +92,7 @@ def prepare(directory: Path, ticket: Ticket, passphrase: bytes | None, *, now: i
     pin = Pin.from_spki(ticket.root)
     trust_root(directory, pin.to_pem(), broker=ticket.broker, prefix=ticket.prefix)
     try:
-        own.believe([ticket.ca], key_of(ticket.ca))  # the root that signs now
+        own.believe([ticket.ca], key_of(ticket.ca), now=now)  # the root that signs now
     except WireError as error:
         raise TicketError(f"the ticket contradicts itself: {error}") from error
     return directory / JOIN_REQUEST
@@ -268,7 +268,7 @@ class _Asking:
             return None
         if self._certificates:
             try:
-                self._own.take(self._certificates, roster)
+                self._own.take(self._certificates, roster, now=int(time.time()))
             except WireError:
                 self._certificates = b""
         if self._needs_certificate and self._own.current(roster.head.root.spki) is None:

@@ -132,12 +132,16 @@ def authorities(chain: Sequence[bytes], owners: Collection[bytes]) -> list[bytes
     return [der for der in chain if is_authority(_parse(der), owners)]
 
 
-def with_former(own: Iterable[bytes], known: Iterable[bytes]) -> list[bytes]:
-    """Return the present authorities, then those before them.
+def with_former(
+    own: Sequence[bytes], known: Sequence[bytes], former: Collection[bytes], *, now: int
+) -> list[bytes]:
+    """Return the present root's authorities, then those before them that are still needed.
 
-    A broker may still have its certificate from one of these (PROTOCOL 12.1).
+    A broker may for a while have its certificate from one of these (PROTOCOL 12.1). ``own`` are
+    authorities of the present root, ``former`` the SubjectPublicKeyInfos of the roots before it.
     """
-    return list(dict.fromkeys([*own, *known]))
+    is_over = is_settled((_parse(der) for der in own), now=now)
+    return list(dict.fromkeys([*own, *([] if is_over else authorities(known, former))]))
 
 
 def is_settled(present: Iterable[x509.Certificate], *, now: int) -> bool:

@@ -2,7 +2,7 @@
 
 import base64
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -21,7 +21,12 @@ def chain_for(
 ) -> list[bytes]:
     """Return a member's certificate, and the authorities above it, in DER."""
     own = client_certificate(authority, name=name, spki=spki, now=now, not_after=now + validity)
-    return [one.public_bytes(Encoding.DER) for one in (own, *authority.chain)]
+    return to_der((own, *authority.chain))
+
+
+def to_der(certificates: Iterable[x509.Certificate]) -> list[bytes]:
+    """Return certificates in DER."""
+    return [one.public_bytes(Encoding.DER) for one in certificates]
 
 
 def authority_of(owner: Identity, *, now: int) -> Authority:
