@@ -18,6 +18,7 @@ from device_sdk.wire.certificates import (
     authorities,
     decode_certificates,
     from_pem,
+    key_of,
     to_pem,
     verify_certificates,
     with_former,
@@ -71,6 +72,13 @@ class OwnCertificate:
         """Return the certificate that is stored, by this root; None if there is none."""
         try:
             return self._verify(from_pem(self.path.read_bytes()), root)
+        except (OSError, WireError):
+            return None
+
+    def root(self) -> bytes | None:
+        """Return the root's key by the certificate that is stored; None if there is none."""
+        try:
+            return key_of(from_pem(self.path.read_bytes())[-1])
         except (OSError, WireError):
             return None
 
