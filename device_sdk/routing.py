@@ -205,7 +205,7 @@ class Router:
         elif topic.kind is Kind.LOG:
             self._parts.log.take_head(topic.owner, data, moment.now)
         elif topic.kind is Kind.CERT and topic.owner == self._name:
-            self._parts.certificate.take(data, roster)
+            self._parts.certificate.take(data, roster, now=moment.now)
 
     def _go_by(self, roster: Roster) -> None:
         self._parts.gateways.use(roster)
