@@ -13,7 +13,8 @@ from device_sdk.wire.roster_head import RosterHead
 from device_sdk.wire.tree_head import leaf_of
 
 MOST = 4096
-"""Entries to be found: a thousand readers' keys several times over."""
+"""Entries to be found: the roster, and the keys of a thousand readers several times over. Beyond
+that, the keys used longest ago are left out."""
 
 logger = logging.getLogger(__name__)
 
@@ -23,26 +24,48 @@ class LogEntries:
 
     def __init__(self, store: LogStore, proving: Proving) -> None:
         self._store, self._proving = store, proving
-        self._in_use: dict[bytes, str] = {}
+        self._in_use: dict[str, tuple[bytes, str]] = {}
+        """Device to its reader key's leaf hash and what that is; the roster stands under ""."""
         self.wanted: dict[bytes, str] = {}
         """Leaf hashes that are to be shown, and what each is."""
 
     def use(self, record: RosterHead | KeyStatement) -> None:
-        """Something is gone by from now on."""
+        """Go by something from now on, instead of the roster or that device's key before it.
+
+        What was replaced is not asked for any more: a gateway that came later never had it.
+        """
         leaf = leaf_of(record)
-        if leaf in self._in_use or len(self._in_use) >= MOST:
-            return
         if isinstance(record, RosterHead):
-            about = f"roster version {record.version}"
+            whose, about = "", f"roster version {record.version}"
         else:
-            about = f"the reader key of {record.device} with serial {record.serial}"
-        self._in_use[leaf] = about
+            whose = record.device
+            about = f"the reader key of {whose} with serial {record.serial}"
+        old = self._in_use.pop(whose, None)
+        self._in_use[whose] = leaf, about
+        if old is not None and old[0] == leaf:
+            return
+        if old is not None:
+            self._forget(old[0])
+        if len(self._in_use) > MOST:
+            self._forget_oldest_key()
         if not self._store.has_entry(leaf):
             self.wanted[leaf] = about
 
+    def _forget_oldest_key(self) -> None:
+        oldest = next(whose for whose in self._in_use if whose)
+        leaf, _ = self._in_use.pop(oldest)
+        self._forget(leaf)
+
+    def _forget(self, leaf: bytes) -> None:
+        self.wanted.pop(leaf, None)
+        self._proving.done(leaf)
+        self._store.forget_entry(leaf)
+
     def begin_anew(self) -> None:
-        """There is another log: everything is to be shown once more."""
-        self.wanted = dict(self._in_use)
+        """There is another log: what is in use now is to be shown once more."""
+        self.wanted = dict(self._in_use.values())
+        for leaf in self.wanted:
+            self._proving.done(leaf)
 
     def question(self, head: Shown, now: int, tick: float) -> Question | None:
         """Return what to ask for now, of the log that a head is believed to be of."""

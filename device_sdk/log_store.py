@@ -112,6 +112,11 @@ class LogStore:
             self._state.execute_many(_SQL["add_entry"], ((leaf,) for leaf in leaves))
             self._state.execute(_SQL["trim_entries"], (MOST_ENTRIES,))
 
+    def forget_entry(self, leaf: bytes) -> None:
+        """Forget an entry that is not in use any more."""
+        if self.has_entry(leaf):
+            self._state.execute(_SQL["forget_entry"], (leaf,))
+
     def report(
         self, kind: ReportKind, gateway: str, about: str, first: bytes, second: bytes, now: int
     ) -> bool:

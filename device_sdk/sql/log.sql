@@ -34,6 +34,9 @@ INSERT OR IGNORE INTO log_entry (leaf) VALUES (?)
 DELETE FROM log_entry WHERE number IN
     (SELECT number FROM log_entry ORDER BY number DESC LIMIT -1 OFFSET ?)
 
+-- name: forget_entry
+DELETE FROM log_entry WHERE leaf = ?
+
 -- name: forget_entries
 DELETE FROM log_entry
 

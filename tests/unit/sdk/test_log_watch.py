@@ -1,6 +1,7 @@
 """What a device makes of the heads that it is shown."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -504,6 +505,63 @@ def test_in_a_new_log_everything_is_looked_up_again(watcher: Watcher, log: Gatew
     watcher.show(log.head())
     watcher.talk(log)
     assert watcher.kinds == [ReportKind.NEW_LOG, ReportKind.NOT_LOGGED]
+
+
+def test_a_roster_that_was_replaced_is_not_held_against_a_gateway_that_never_had_it(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    old, new = watcher.roster.head.head, watcher.fleet.roster().head.head
+    watcher.show(log.head())
+    watcher.watch.entries.use(old)  # as the device kept it
+    watcher.ask()
+    watcher.watch.entries.use(new)  # and the broker's
+    log.add(leaf_of(new))
+    watcher.show(log.head())
+    watcher.talk(log)
+    assert (watcher.watch.entries.wanted, watcher.kinds) == ({}, [])
+
+
+def test_a_key_that_was_replaced_is_not_looked_for_and_the_keys_of_others_still_are(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    phone = statement(watcher)
+    newer = replace(phone, serial=phone.serial + 1)
+    thermo = statement(watcher, "thermo-1")
+    for record in (phone, thermo, newer):
+        watcher.watch.entries.use(record)
+    assert set(watcher.watch.entries.wanted) == {leaf_of(thermo), leaf_of(newer)}
+
+
+def test_a_new_log_need_not_have_what_was_replaced(watcher: Watcher, log: GatewayLog) -> None:
+    old, new = watcher.roster.head.head, watcher.fleet.roster().head.head
+    log.add(leaf_of(old), leaf_of(new))
+    watcher.show(log.head())
+    for head in (old, new):
+        watcher.watch.entries.use(head)
+        watcher.talk(log)
+    assert watcher.state.rows("SELECT leaf FROM log_entry") == [(leaf_of(new),)]
+    lost = GatewayLog(watcher.fleet.identities[GW], watcher.fleet.aad, time=NOW)
+    lost.add(leaf_of(new))
+    watcher.show(lost.head())
+    watcher.talk(lost)
+    assert watcher.kinds == [ReportKind.NEW_LOG]
+
+
+def test_ever_newer_keys_do_not_keep_a_roster_from_being_looked_up(
+    watcher: Watcher, log: GatewayLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device_sdk.log_entries.MOST", 3)
+    watcher.show(log.head())
+    watcher.watch.entries.use(watcher.roster.head.head)
+    phone = statement(watcher)
+    for name in ("a", "b", "c", "d"):
+        watcher.watch.entries.use(replace(phone, device=name))
+    assert len(watcher.watch.entries.wanted) == 3
+    watcher.watch.entries.use(watcher.fleet.roster().head.head)
+    assert watcher.talk(log) == TRIES
+    abouts = [report.about for report in watcher.watch.reports()]
+    assert f"roster version {watcher.fleet.version}" in abouts
+    assert sum("reader key" in about for about in abouts) == 2
 
 
 def test_a_gateway_cannot_fill_the_state_file_with_reports(
