@@ -82,17 +82,19 @@ class LogEntries:
             leaves=tuple(due),
         )
 
-    def take(self, proof: LogProof, head: Shown) -> None:
+    def take(self, asked: Question, proof: LogProof, head: Shown) -> None:
         """Take in an answer. What is not in it is asked for again: its head may come later."""
         if proof.second != head.head.size:
             return  # the log has grown meanwhile
-        shown = [one.leaf for one in proof.included if _is_in(one, head)]
-        found = [leaf for leaf in shown if leaf in self.wanted]
+        shown = {one.leaf for one in proof.included if _is_in(one, head)}
+        found = [leaf for leaf in asked.leaves if leaf in shown and leaf in self.wanted]
         for leaf in found:
             del self.wanted[leaf]
             self._proving.done(leaf)
         if found:
             self._store.add_entries(found)
+        for leaf in self.wanted.keys() & set(asked.leaves):
+            self._proving.denied(leaf)
 
     def _give_up(self, leaf: bytes, head: Shown, now: int) -> None:
         about = self.wanted.pop(leaf)

@@ -85,19 +85,32 @@ class LogWatch:
             self._mail.setdefault(data, sender)
 
     def take_proof(self, data: bytes, now: int) -> None:
-        """Take in an answer to the question under way. Raises WireError if it is none."""
+        """Take in an answer to the question under way. Raises WireError if it is none.
+
+        Nobody has signed it. What proves nothing is no answer: others may have sent it.
+        """
         proof = LogProof.decode(data)
         asked = self._proving.take(proof)
         known = None if asked is None else self._believed.get(asked.gateway)
         if asked is None or known is None:
             return
         if not asked.first:
-            self.entries.take(proof, known)
+            self.entries.take(asked, proof, known)
             return
         for subject in self._open(asked.gateway):
-            small, large = _in_order(known, subject)
-            if _thing(subject) in asked.things and asked.first == small.head.size:
-                self._settle(known, subject, now, ok=_has_grown(small, large, proof))
+            if _thing(subject) in asked.things:
+                self._take_growth(asked, known, subject, proof, now)
+
+    def _take_growth(
+        self, asked: Question, known: Shown, subject: Shown, proof: LogProof, now: int
+    ) -> None:
+        small, large = _in_order(known, subject)
+        if (small.head.size, large.head.size) != (asked.first, asked.second):
+            return  # what is believed has changed meanwhile
+        if _has_grown(small, large, proof):
+            self._settle(known, subject, now, ok=True)
+        else:
+            self._proving.denied(_thing(subject))
 
     # What is asked.
 

@@ -2,14 +2,16 @@
 
 Each thing that is to be proved is asked for a few times, later and later, while its gateway is
 online; after that it counts as not shown. A try counts only if the gateway was heard some time
-after it: one that hangs or has crashed meanwhile has denied nothing.
+after it: one that hangs or has crashed meanwhile has denied nothing. An answer is not signed: one
+that shows nothing uses up its try, as nothing else will come to a device that runs for moments, and
+the question stays open for one that does.
 """
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from device_sdk.link import Publish
-from device_sdk.pace import Backoff, Pace
+from device_sdk.pace import Backoff
 from device_sdk.wire import cose
 from device_sdk.wire.log_proof import LogProof, Prove
 from device_sdk.wire.suites import Signer
@@ -33,15 +35,25 @@ class Question:
     leaves: tuple[bytes, ...] = ()
 
 
+@dataclass(slots=True)
+class _Tried:
+    """How often one thing was asked for in vain."""
+
+    count: int = 0
+    """Tries that count."""
+    due: float = 0.0
+    """The tick at which to ask again, or to give it up."""
+    open_since: float | None = None
+    """The tick of the latest try, until that counts."""
+
+
 class Proving:
     """The question under way, and how often each thing was asked for."""
 
     def __init__(self, *, name: str, signer: Signer, aad: bytes, topics: Topics) -> None:
         self._name, self._signer, self._aad = name, signer, aad
         self._topic = topics.prove(name)
-        self._paces: dict[Hashable, Pace] = {}
-        self._tried_at: dict[Hashable, float] = {}
-        self._heard_at = 0.0
+        self._tried: dict[Hashable, _Tried] = {}
         self._asked: Question | None = None
         self._patient_until = 0.0
 
@@ -51,16 +63,18 @@ class Proving:
 
     def heard(self, tick: float) -> None:
         """The gateway has said something at this tick."""
-        self._heard_at = tick
+        for tried in self._tried.values():
+            if tried.open_since is not None and tick >= tried.open_since + PATIENCE:
+                _count(tried)
 
     def is_due(self, thing: Hashable, tick: float) -> bool:
         """Tell whether to ask for something now."""
-        return self._pace(thing).due <= tick
+        return self._due(thing) <= tick
 
     def is_given_up(self, thing: Hashable, tick: float) -> bool:
         """Tell whether something was asked for often enough, and has not come."""
-        pace = self._pace(thing)
-        return pace.tries >= TRIES and pace.due <= tick and self._has_outlived(thing)
+        tried = self._tried.get(thing)
+        return tried is not None and tried.count >= TRIES and tried.due <= tick
 
     def is_busy(self, tick: float) -> bool:
         """Tell whether the answer to a question may still come."""
@@ -71,11 +85,8 @@ class Proving:
     def ask(self, question: Question, tick: float) -> Publish:
         """Return the question to publish; from now on its answer is awaited."""
         for thing in question.things:
-            pace = self._pace(thing)
-            if pace.tries and not self._has_outlived(thing):
-                pace.tries -= 1
-            pace.tried(tick, AGAIN)
-            self._tried_at[thing] = tick
+            tried = self._tried.setdefault(thing, _Tried())
+            tried.due, tried.open_since = tick + _wait(tried.count), tick
         self._asked, self._patient_until = question, tick + PATIENCE
         prove = Prove(
             device=self._name,
@@ -87,28 +98,44 @@ class Proving:
         return Publish(topic=self._topic, payload=cose.sign(prove, self._signer, self._aad))
 
     def take(self, proof: LogProof) -> Question | None:
-        """Return the question that an answer belongs to; None if it is nobody's."""
+        """Return the question that an answer belongs to; None if it is nobody's.
+
+        It stays under way until all that it may prove is `done`.
+        """
         asked = self._asked
         if asked is None or (asked.first, asked.second) != (proof.first, proof.second):
             return None
-        self._asked = None
         return asked
+
+    def denied(self, thing: Hashable) -> None:
+        """An answer came that does not show it, from whomever: that try counts, and no other."""
+        tried = self._tried.get(thing)
+        if tried is not None and tried.open_since is not None:
+            _count(tried)
 
     def done(self, thing: Hashable) -> None:
         """Something was shown, or is not asked for any more."""
-        self._paces.pop(thing, None)
-        self._tried_at.pop(thing, None)
+        self._tried.pop(thing, None)
+        if self._asked is not None and thing in self._asked.things:
+            left = tuple(one for one in self._asked.things if one != thing)
+            self._asked = replace(self._asked, things=left) if left else None
 
     def next_due(self, things: Iterable[Hashable]) -> float | None:
         """Return the tick at which to ask for any of these things, or to give it up."""
-        due = min((self._pace(thing).due for thing in things), default=None)
+        due = min(map(self._due, things), default=None)
         if due is None or self._asked is None:
             return due
         return max(due, self._patient_until)
 
-    def _has_outlived(self, thing: Hashable) -> bool:
-        """Tell whether the gateway was heard when it had had the time to answer the last try."""
-        return self._heard_at >= self._tried_at.get(thing, 0.0) + PATIENCE
+    def _due(self, thing: Hashable) -> float:
+        tried = self._tried.get(thing)
+        return 0.0 if tried is None else tried.due
 
-    def _pace(self, thing: Hashable) -> Pace:
-        return self._paces.setdefault(thing, Pace())
+
+def _count(tried: _Tried) -> None:
+    tried.count += 1
+    tried.open_since = None
+
+
+def _wait(count: int) -> float:
+    return min(AGAIN.first * 2.0**count, AGAIN.most)

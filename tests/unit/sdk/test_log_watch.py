@@ -11,7 +11,7 @@ from device_sdk.identity import Identity
 from device_sdk.log_report import ReportKind
 from device_sdk.log_store import LogStore
 from device_sdk.log_watch import LogWatch
-from device_sdk.proving import PATIENCE, TRIES, Proving
+from device_sdk.proving import AGAIN, PATIENCE, TRIES, Proving
 from device_sdk.state_file import StateFile
 from device_sdk.trust import UnknownDeviceError
 from device_sdk.wire import cose
@@ -312,6 +312,80 @@ def test_one_question_at_a_time_and_an_answer_to_no_question_says_nothing(
     assert watcher.size == 3  # too late
     assert watcher.talk(log) == 1
     assert watcher.size == 5
+
+
+def nothing(question: Prove) -> bytes:
+    """An answer that anybody could send."""
+    return LogProof(
+        first=question.first, second=question.second, consistency=None, included=()
+    ).encode()
+
+
+def test_an_answer_that_proves_nothing_does_not_stand_in_for_the_one_that_does(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.grow()
+    watcher.show(log.head())
+    (question,) = watcher.ask()
+    liar = log.fork()
+    liar.leaves[0] = bytes(32)
+    for data in (nothing(question), liar.answer(question).encode(), nothing(question)):
+        watcher.watch.take_proof(data, NOW)
+    assert (watcher.size, watcher.kinds) == (3, [])
+    watcher.watch.take_proof(log.answer(question).encode(), NOW)
+    assert (watcher.size, watcher.kinds) == (4, [])
+
+
+def test_an_answer_without_the_entry_does_not_stand_in_for_the_one_that_has_it(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    phone = statement(watcher)
+    log.add(leaf_of(phone))
+    watcher.show(log.head())
+    watcher.watch.entries.use(phone)
+    (question,) = watcher.ask()
+    watcher.watch.take_proof(nothing(question), NOW)
+    assert watcher.watch.entries.wanted
+    watcher.watch.take_proof(log.answer(question).encode(), NOW)
+    assert (watcher.watch.entries.wanted, watcher.kinds) == ({}, [])
+
+
+def test_however_many_answers_prove_nothing_a_question_has_its_tries(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.grow()
+    watcher.show(log.head())
+    for number in range(TRIES):
+        assert watcher.kinds == []
+        (question,) = watcher.ask()
+        for _ in range(TRIES):
+            watcher.watch.take_proof(nothing(question), NOW)
+        watcher.tick += AGAIN.first * 2**number - 1
+        assert watcher.ask() == []
+        watcher.tick += 1
+    assert watcher.ask() == []
+    assert watcher.kinds == [ReportKind.UNPROVEN]
+
+
+def test_one_forged_answer_after_a_restart_does_not_give_up_the_log_before_it(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    other = log.fork()
+    other.grow(2)
+    log.grow(3)
+    watcher.show(log.head())
+    log.restart()
+    log.grow()
+    watcher.show(log.head())
+    (question,) = watcher.ask()
+    watcher.watch.take_proof(nothing(question), NOW)
+    watcher.talk(log)
+    assert (watcher.size, watcher.kinds) == (7, [])
+    watcher.watch.hear(other.head(), "phone")
+    watcher.talk(log)
+    assert watcher.kinds == [ReportKind.UNPROVEN]
 
 
 # Heads in other devices' messages.
