@@ -17,6 +17,7 @@ from device_sdk.log_store import HeadState, LogStore, Shown
 from device_sdk.proving import Proving, Question
 from device_sdk.trust import TrustError
 from device_sdk.wire.errors import ConsistencyError, SignatureError, WireError
+from device_sdk.wire.limits import CLOCK_SKEW
 from device_sdk.wire.log_proof import LogProof
 from device_sdk.wire.log_tree import check_consistency
 
@@ -43,15 +44,26 @@ class LogWatch:
 
     # What others need to know.
 
-    def newest(self) -> bytes:
-        """Return the newest signed head that is believed, for the next message's header, or b""."""
-        heads = self._believed.values()
-        newest = max(heads, key=lambda shown: shown.head.time, default=None)
-        return b"" if newest is None else newest.signed
+    def newest(self, now: int) -> bytes:
+        """Return the signed head for the next message's header, or b"" if there is none."""
+        shown = self.believed(now)
+        return b"" if shown is None else shown.signed
 
-    def believed(self) -> Shown | None:
-        """Return the newest head that is believed."""
-        return max(self._believed.values(), key=lambda shown: shown.head.time, default=None)
+    def believed(self, now: int) -> Shown | None:
+        """Return the believed head by which this device goes: that of the gateway which is online,
+        or else the newest one of those that are active.
+
+        No gateway's clock puts another one's head aside: a time to come counts for nothing. Such a
+        head is still better than none, with which a gateway could keep devices from comparing.
+        """
+        active = [
+            shown for name, shown in self._believed.items() if self._gateways.is_active(name, now)
+        ]
+        return max(active, key=lambda shown: self._rank(shown, now), default=None)
+
+    def _rank(self, shown: Shown, now: int) -> tuple[bool, int]:
+        time = shown.head.time
+        return shown.gateway == self._online, time if time <= now + CLOCK_SKEW else 0
 
     def reports(self) -> list[LogReport]:
         """Return all that was found, oldest first."""

@@ -13,10 +13,11 @@ from device_sdk.log_store import LogStore
 from device_sdk.log_watch import LogWatch
 from device_sdk.proving import AGAIN, PATIENCE, TRIES, Proving
 from device_sdk.state_file import StateFile
-from device_sdk.trust import UnknownDeviceError
+from device_sdk.trust import Roster, UnknownDeviceError
 from device_sdk.wire import cose
 from device_sdk.wire.errors import SignatureError, WireError
 from device_sdk.wire.key_statement import KeyStatement
+from device_sdk.wire.limits import CLOCK_SKEW
 from device_sdk.wire.log_proof import LogProof, Prove
 from device_sdk.wire.topics import Topics
 from device_sdk.wire.tree_head import TreeHead, leaf_of
@@ -43,6 +44,10 @@ class Watcher:
         signer = self.fleet.identities[ME]
         proving = Proving(name=ME, signer=signer, aad=self.fleet.aad, topics=Topics())
         self.watch = LogWatch(LogStore(self.state), self.gateways, proving)
+
+    def go_by(self, roster: Roster) -> None:
+        self.roster = roster
+        self.gateways.use(roster)
 
     def restart(self) -> None:
         self.state.close()
@@ -80,7 +85,7 @@ class Watcher:
     @property
     def size(self) -> int:
         """Of the log as it is believed."""
-        return cose.parse_signed(TreeHead, self.watch.newest()).claims.size
+        return cose.parse_signed(TreeHead, self.watch.newest(NOW)).claims.size
 
 
 @pytest.fixture
@@ -102,7 +107,7 @@ def log(watcher: Watcher) -> GatewayLog:
 def test_the_first_head_is_believed_and_later_ones_when_they_are_shown_to_extend_it(
     watcher: Watcher, log: GatewayLog
 ) -> None:
-    assert watcher.watch.newest() == b""
+    assert watcher.watch.newest(NOW) == b""
     watcher.show(log.head())
     assert watcher.size == 3
     log.grow(4)
@@ -129,7 +134,7 @@ def test_a_head_that_is_not_by_the_topics_gateway_is_not_believed(
     turned = log.head()
     with pytest.raises(SignatureError):
         watcher.show(turned[:-1] + bytes([turned[-1] ^ 1]))
-    assert watcher.watch.newest() == b""
+    assert watcher.watch.newest(NOW) == b""
 
 
 def test_a_gateway_that_was_revoked_has_no_more_to_say(
@@ -238,7 +243,7 @@ def test_two_roots_for_one_size_of_one_log_are_a_split_view_with_both_heads_as_e
     (report,) = watcher.watch.reports()
     assert report.kind is ReportKind.SPLIT_VIEW
     assert (report.first, report.second, report.gateway) == (ours, theirs, GW)
-    assert watcher.watch.newest() == ours
+    assert watcher.watch.newest(NOW) == ours
 
 
 def test_a_process_that_cannot_show_its_own_growth_is_not_believed(
@@ -386,6 +391,79 @@ def test_one_forged_answer_after_a_restart_does_not_give_up_the_log_before_it(
     watcher.watch.hear(other.head(), "phone")
     watcher.talk(log)
     assert watcher.kinds == [ReportKind.UNPROVEN]
+
+
+# The head for messages, where there are several gateways.
+
+
+@pytest.fixture
+def second(watcher: Watcher) -> GatewayLog:
+    """The log of another gateway."""
+    identity = watcher.fleet.admit("gw-2", "gateway")
+    watcher.go_by(watcher.fleet.roster())
+    return GatewayLog(identity, watcher.fleet.aad, time=NOW - 100)
+
+
+def test_messages_carry_the_newest_head_and_rather_that_of_the_gateway_which_is_online(
+    watcher: Watcher, log: GatewayLog, second: GatewayLog
+) -> None:
+    newer, older = log.head(), second.head()
+    watcher.show(older, "gw-2")
+    watcher.show(newer)
+    assert watcher.watch.newest(NOW) == newer
+    watcher.ask("gw-2")
+    assert watcher.watch.newest(NOW) == older
+    watcher.ask("")
+    assert watcher.watch.newest(NOW) == newer
+
+
+def test_a_time_to_come_puts_no_other_gateways_head_aside(
+    watcher: Watcher, log: GatewayLog, second: GatewayLog
+) -> None:
+    second.time = 2**63
+    far = second.head()
+    watcher.show(far, "gw-2")
+    assert watcher.watch.newest(NOW) == far  # better than nothing to compare
+    log.time = NOW + CLOCK_SKEW - 1
+    near = log.head()
+    watcher.show(near)
+    for _ in range(2):
+        assert watcher.watch.newest(NOW) == near
+        watcher.restart()
+
+
+def test_the_head_of_a_gateway_that_is_not_active_any_more_is_not_carried(
+    watcher: Watcher, log: GatewayLog, second: GatewayLog
+) -> None:
+    ours = log.head()
+    second.time = log.time + 100
+    watcher.show(second.head(), "gw-2")
+    watcher.ask("gw-2")
+    watcher.fleet.revoke("gw-2")
+    watcher.go_by(watcher.fleet.roster())
+    assert watcher.watch.newest(NOW) == b""
+    watcher.show(ours)
+    assert watcher.watch.newest(NOW) == ours
+    watcher.restart()
+    assert watcher.watch.newest(NOW) == ours
+
+
+def test_two_devices_notice_a_split_view_although_another_gateway_signs_a_time_to_come(
+    watcher: Watcher, log: GatewayLog, second: GatewayLog, tmp_path: Path
+) -> None:
+    second.time = 2**63
+    far, other = second.head(), log.fork()
+    log.grow(2)
+    other.grow(2)
+    phone = Watcher(watcher.fleet, tmp_path / "phone.sqlite")
+    phone.go_by(watcher.roster)
+    for device, its_log in ((watcher, log), (phone, other)):
+        device.show(far, "gw-2")
+        device.show(its_log.head())
+    watcher.watch.hear(phone.watch.newest(NOW), "phone")
+    watcher.talk(log)
+    phone.state.close()
+    assert watcher.kinds == [ReportKind.SPLIT_VIEW]
 
 
 # Heads in other devices' messages.
