@@ -6,7 +6,6 @@ No sockets: ``now`` is Unix seconds, ``tick`` seconds of a monotonic clock.
 """
 
 import logging
-from collections.abc import Hashable
 from dataclasses import replace
 
 from device_sdk.gateways import Gateways
@@ -16,6 +15,7 @@ from device_sdk.log_report import LogReport, ReportKind
 from device_sdk.log_store import HeadState, LogStore, Shown
 from device_sdk.proving import Proving, Question
 from device_sdk.trust import TrustError
+from device_sdk.wire import cbor
 from device_sdk.wire.errors import ConsistencyError, SignatureError, WireError
 from device_sdk.wire.limits import CLOCK_SKEW
 from device_sdk.wire.log_proof import LogProof
@@ -137,20 +137,20 @@ class LogWatch:
         state.
         """
         self._read_mail(now)
-        self._proving.heard(heard_at)
+        self._proving.catch_up(now, tick, heard_at)
         self._online = online if online in self._believed else ""
         if not self._online or self._proving.is_busy(tick):
             return []
         question = self._about_growth(self._believed[self._online], now, tick)
         if question is None:  # what that has settled may have changed what is believed
             question = self.entries.question(self._believed[self._online], now, tick)
-        return [] if question is None else [self._proving.ask(question, tick)]
+        return [] if question is None else [self._proving.ask(question, now, tick)]
 
     def next_due(self) -> float | None:
         """Return the tick at which `ask` has something to do; None if nothing is open."""
         if not self._online:
             return None
-        things: list[Hashable] = [_thing(subject) for subject in self._open(self._online)]
+        things = [_thing(subject) for subject in self._open(self._online)]
         return self._proving.next_due([*things, *self.entries.wanted])
 
     def _about_growth(self, known: Shown, now: int, tick: float) -> Question | None:
@@ -274,8 +274,8 @@ class LogWatch:
             logger.log(level, "%s", self._store.reports()[-1])
 
 
-def _thing(subject: Shown) -> Hashable:
-    return subject.gateway, subject.head.log_id, subject.head.size
+def _thing(subject: Shown) -> bytes:
+    return cbor.encode([subject.gateway, subject.head.log_id, subject.head.size])
 
 
 def _in_order(one: Shown, other: Shown) -> tuple[Shown, Shown]:

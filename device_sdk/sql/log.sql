@@ -40,6 +40,15 @@ DELETE FROM log_entry WHERE leaf = ?
 -- name: forget_entries
 DELETE FROM log_entry
 
+-- name: tries
+SELECT thing, tries, at FROM log_try
+
+-- name: put_try
+INSERT OR REPLACE INTO log_try (thing, tries, at) VALUES (?, ?, ?)
+
+-- name: forget_try
+DELETE FROM log_try WHERE thing = ?
+
 -- name: add_report
 INSERT OR IGNORE INTO log_report (kind, gateway, about, at, first, second) VALUES (?, ?, ?, ?, ?, ?)
 

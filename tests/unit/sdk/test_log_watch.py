@@ -32,6 +32,8 @@ class Watcher:
 
     def __init__(self, fleet: Fleet, path: Path) -> None:
         self.fleet, self.path, self.tick = fleet, path, 100.0
+        self.earlier = 0.0
+        """Seconds that the device's machine ran before it was started anew."""
         self.heard_at: float | None = None
         """When the gateway was heard last; None is always."""
         self.roster = fleet.roster()
@@ -42,8 +44,14 @@ class Watcher:
         self.gateways = Gateways(self.fleet.aad)
         self.gateways.use(self.roster)
         signer = self.fleet.identities[ME]
-        proving = Proving(name=ME, signer=signer, aad=self.fleet.aad, topics=Topics())
-        self.watch = LogWatch(LogStore(self.state), self.gateways, proving)
+        store, topics = LogStore(self.state), Topics()
+        proving = Proving(store, name=ME, signer=signer, aad=self.fleet.aad, topics=topics)
+        self.watch = LogWatch(store, self.gateways, proving)
+
+    @property
+    def now(self) -> int:
+        """The wall clock, which goes on with the other one."""
+        return NOW + int(self.tick + self.earlier)
 
     def go_by(self, roster: Roster) -> None:
         self.roster = roster
@@ -59,7 +67,7 @@ class Watcher:
 
     def ask(self, online: str = GW) -> list[Prove]:
         heard_at = self.tick if self.heard_at is None else self.heard_at
-        asked = self.watch.ask(NOW, self.tick, online, heard_at)
+        asked = self.watch.ask(self.now, self.tick, online, heard_at)
         return [cose.parse_signed(Prove, one.payload).claims for one in asked]
 
     def talk(self, log: GatewayLog | None) -> int:
@@ -391,6 +399,84 @@ def test_one_forged_answer_after_a_restart_does_not_give_up_the_log_before_it(
     watcher.watch.hear(other.head(), "phone")
     watcher.talk(log)
     assert watcher.kinds == [ReportKind.UNPROVEN]
+
+
+# A device that runs for moments.
+
+
+def run(
+    watcher: Watcher, seconds: int, *, denying: bool = False, using: KeyStatement | None = None
+) -> int:
+    """Let the device run for so long, in another process each time; return what it asked."""
+    asked = 0
+    watcher.earlier += watcher.tick
+    watcher.tick = 1.0
+    watcher.restart()
+    if using is not None:
+        watcher.watch.entries.use(using)
+    for _ in range(seconds):
+        for question in watcher.ask():
+            asked += 1
+            if denying:
+                watcher.watch.take_proof(nothing(question), NOW)
+        watcher.tick += 1
+    return asked
+
+
+@pytest.mark.parametrize(("seconds", "denying"), [(30, False), (2, True)])
+def test_a_device_that_runs_for_moments_tells_in_the_end_what_was_never_shown(
+    watcher: Watcher, log: GatewayLog, seconds: int, denying: bool
+) -> None:
+    phone = statement(watcher)
+    watcher.show(log.head())
+    other = log.fork()
+    other.grow(2)
+    watcher.watch.hear(other.head(), "phone")
+    watcher.ask()
+    for _ in range(40):
+        run(watcher, seconds, denying=denying, using=phone)
+        watcher.tick += 600
+    assert set(watcher.kinds) == {ReportKind.UNPROVEN, ReportKind.NOT_LOGGED}
+
+
+def test_runs_in_quick_succession_leave_a_gateway_its_time_all_the_same(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.grow()
+    watcher.show(log.head())
+    least = sum(AGAIN.first * 2**number for number in range(TRIES))
+    began, asked = watcher.now, 0
+    while watcher.now - began < 2 * least and not watcher.kinds:
+        asked += run(watcher, 2, denying=True)
+    assert (asked, watcher.kinds) == (TRIES, [ReportKind.UNPROVEN])
+    assert watcher.now - began >= least
+
+
+def test_a_run_that_ends_before_an_answer_can_come_holds_nothing_against_the_gateway(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.grow()
+    watcher.show(log.head())
+    for _ in range(20):
+        assert run(watcher, 4) == 1
+        watcher.tick += 600
+    assert watcher.kinds == []
+    watcher.talk(log)
+    assert (watcher.size, watcher.kinds) == (4, [])
+
+
+@pytest.mark.parametrize("leap", [-1_000_000, 1_000_000])
+def test_a_clock_that_is_set_between_two_runs_keeps_nothing_from_being_asked_again(
+    watcher: Watcher, log: GatewayLog, leap: int
+) -> None:
+    watcher.show(log.head())
+    log.grow()
+    watcher.show(log.head())
+    assert run(watcher, 2, denying=True) == 1
+    watcher.earlier += leap
+    assert run(watcher, 12, denying=True) >= 1
 
 
 # The head for messages, where there are several gateways.
