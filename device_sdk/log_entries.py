@@ -1,6 +1,7 @@
 """Is what this device goes by in the log that it was shown? (PROTOCOL 8.6)"""
 
 import logging
+from itertools import islice
 
 from device_sdk.log_report import ReportKind
 from device_sdk.log_store import LogStore, Shown
@@ -15,6 +16,8 @@ from device_sdk.wire.tree_head import leaf_of
 MOST = 4096
 """Entries to be found: the roster, and the keys of a thousand readers several times over. Beyond
 that, the keys used longest ago are left out."""
+_AT_ONCE = 128
+"""Entries that are asked for at the same time; the others wait for their turn."""
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +64,11 @@ class LogEntries:
         self._proving.done(leaf)
         self._store.forget_entry(leaf)
 
+    @property
+    def open(self) -> list[bytes]:
+        """What is asked for at present, the first first."""
+        return list(islice(self.wanted, _AT_ONCE))
+
     def begin_anew(self) -> None:
         """There is another log: what is in use now is to be shown once more."""
         self.wanted = dict(self._in_use.values())
@@ -69,9 +77,9 @@ class LogEntries:
 
     def question(self, head: Shown, now: int, tick: float) -> Question | None:
         """Return what to ask for now, of the log that a head is believed to be of."""
-        for leaf in [one for one in self.wanted if self._proving.is_given_up(one, tick)]:
+        for leaf in [one for one in self.open if self._proving.is_given_up(one, tick)]:
             self._give_up(leaf, head, now)
-        due = [leaf for leaf in self.wanted if self._proving.is_due(leaf, tick)][:MAX_LEAVES]
+        due = [leaf for leaf in self.open if self._proving.is_due(leaf, tick)][:MAX_LEAVES]
         if not due:
             return None
         return Question(

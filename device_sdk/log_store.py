@@ -9,7 +9,7 @@ from device_sdk.log_report import LogReport, ReportKind
 from device_sdk.sql_files import queries
 from device_sdk.state_file import StateFile, storable
 from device_sdk.times import as_datetime
-from device_sdk.wire import cose
+from device_sdk.wire import cbor, cose
 from device_sdk.wire.errors import WireError
 from device_sdk.wire.tree_head import TreeHead
 
@@ -52,6 +52,11 @@ class Shown:
     def tree(self) -> tuple[int, bytes]:
         """What it says about the log: size and root."""
         return self.head.size, self.head.root
+
+    @property
+    def key(self) -> bytes:
+        """Its name among the things that a gateway is asked about."""
+        return cbor.encode([self.gateway, self.head.log_id, self.head.size])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +113,11 @@ class LogStore:
         row = (shown.gateway, head.log_id, head.size, shown.state, shown.shown_to, shown.signed)
         self._state.execute(_SQL["put"], row)
         self._state.execute(_SQL["trim"], (MOST_HEADS,))
+
+    def forget(self, shown: Shown) -> None:
+        """Forget a head, as if it had not come."""
+        head = shown.head
+        self._state.execute(_SQL["forget"], (shown.gateway, head.log_id, head.size))
 
     def is_given_up(self, log_id: bytes) -> bool:
         """Tell whether a log was given up for a new one."""

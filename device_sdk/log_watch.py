@@ -11,11 +11,11 @@ from dataclasses import replace
 from device_sdk.gateways import Gateways
 from device_sdk.link import Publish
 from device_sdk.log_entries import LogEntries
+from device_sdk.log_heard import HeardHeads
 from device_sdk.log_report import LogReport, ReportKind
 from device_sdk.log_store import HeadState, LogStore, Shown
 from device_sdk.proving import Proving, Question
 from device_sdk.trust import TrustError
-from device_sdk.wire import cbor
 from device_sdk.wire.errors import ConsistencyError, SignatureError, WireError
 from device_sdk.wire.limits import CLOCK_SKEW
 from device_sdk.wire.log_proof import LogProof
@@ -23,6 +23,8 @@ from device_sdk.wire.log_tree import check_consistency
 
 _MOST_MAIL = 64
 """Heads from messages that wait to be looked at; the others come again with the next message."""
+_AT_ONCE = 64
+"""Heads from messages that are asked about at the same time; the others wait for their turn."""
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ class LogWatch:
         self._store, self._gateways, self._proving = store, gateways, proving
         self._believed = {one.gateway: one for one in store.heads(HeadState.BELIEVED)}
         self._offered = {one.gateway: one for one in store.heads(HeadState.OFFERED)}
-        self._heard = store.heads(HeadState.HEARD)
+        self._heard = HeardHeads(store, proving)
         self.rosters: dict[str, int] = {}
         """Gateway to the newest roster version by which it goes, as heads in messages tell."""
         self._mail: dict[bytes, str] = {}
@@ -110,7 +112,7 @@ class LogWatch:
             self.entries.take(asked, proof, known)
             return
         for subject in self._open(asked.gateway):
-            if _thing(subject) in asked.things:
+            if subject.key in asked.things:
                 self._take_growth(asked, known, subject, proof, now)
 
     def _take_growth(
@@ -122,7 +124,7 @@ class LogWatch:
         if _has_grown(small, large, proof):
             self._settle(known, subject, now, ok=True)
         else:
-            self._proving.denied(_thing(subject))
+            self._proving.denied(subject.key)
 
     # What is asked.
 
@@ -150,13 +152,13 @@ class LogWatch:
         """Return the tick at which `ask` has something to do; None if nothing is open."""
         if not self._online:
             return None
-        things = [_thing(subject) for subject in self._open(self._online)]
-        return self._proving.next_due([*things, *self.entries.wanted])
+        things = [subject.key for subject in self._open(self._online)]
+        return self._proving.next_due([*things, *self.entries.open])
 
     def _about_growth(self, known: Shown, now: int, tick: float) -> Question | None:
         for subject in self._open(known.gateway):
             small, large = _in_order(known, subject)
-            thing = _thing(subject)
+            thing = subject.key
             if small.head.size == large.head.size or self._proving.is_given_up(thing, tick):
                 self._settle(known, subject, now, ok=small.tree == large.tree)
                 return None  # the rest with the next look: what is believed may have changed
@@ -174,7 +176,7 @@ class LogWatch:
         offered = self._offered.get(gateway)
         if offered is not None:
             return [offered]  # others' heads are compared with the newest that is believed
-        return [shown for shown in self._heard if shown.gateway == gateway]
+        return self._heard.of(gateway)[:_AT_ONCE]
 
     def _read_mail(self, now: int) -> None:
         mail, self._mail = self._mail, {}
@@ -192,11 +194,10 @@ class LogWatch:
         known = self._believed.get(shown.gateway)
         if self._contradicts(shown, now) or self._store.find(shown) is not None:
             return
-        same = known is not None and known.tree == shown.tree
-        heard = replace(shown, state=HeadState.SETTLED if same else HeadState.HEARD)
-        self._store.put(heard)
-        if not same:
-            self._heard.append(heard)
+        if known is not None and known.tree == shown.tree:
+            self._store.put(replace(shown, state=HeadState.SETTLED))
+        elif not self._heard.add(shown):
+            del self._read[shown.signed]  # it comes again with the next message
 
     def _verified(self, data: bytes, now: int) -> Shown:
         gateway, head = self._gateways.verify_log_head(data, now)
@@ -225,9 +226,8 @@ class LogWatch:
         return shown.head.log_id == known.head.log_id and shown.head.size < known.head.size
 
     def _settle(self, known: Shown, subject: Shown, now: int, *, ok: bool) -> None:
-        self._proving.done(_thing(subject))
-        if subject in self._heard:
-            self._heard.remove(subject)
+        self._proving.done(subject.key)
+        if self._heard.remove(subject):
             self._settle_heard(known, subject, now, ok=ok)
         elif self._offered.pop(subject.gateway, None) is not None:
             self._settle_offered(known, subject, now, ok=ok)
@@ -272,10 +272,6 @@ class LogWatch:
         if self._store.report(kind, first.gateway, about, first.signed, second.signed, now):
             level = logging.ERROR if kind is ReportKind.SPLIT_VIEW else logging.WARNING
             logger.log(level, "%s", self._store.reports()[-1])
-
-
-def _thing(subject: Shown) -> bytes:
-    return cbor.encode([subject.gateway, subject.head.log_id, subject.head.size])
 
 
 def _in_order(one: Shown, other: Shown) -> tuple[Shown, Shown]:

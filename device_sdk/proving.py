@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from device_sdk.link import Publish
-from device_sdk.log_store import LogStore, Tries
+from device_sdk.log_store import MOST_HEADS, LogStore, Tries
 from device_sdk.pace import Backoff
 from device_sdk.wire import cose
 from device_sdk.wire.log_proof import LogProof, Prove
@@ -21,8 +21,6 @@ from device_sdk.wire.topics import Topics
 
 TRIES = 4
 AGAIN = Backoff(first=10.0, most=80.0)
-MOST_TRIED = 256
-"""Things that are counted at the same time; beyond that, those tried first begin again."""
 PATIENCE = 5.0
 """Seconds after which a question that was not answered may be followed by another."""
 
@@ -160,7 +158,8 @@ class Proving:
         self._store.put_tries(counted)
 
     def _limit(self) -> None:
-        for thing in list(self._tried)[:-MOST_TRIED]:
+        # Those who ask have fewer open at a time: what goes is of gateways that are not online.
+        for thing in list(self._tried)[:-MOST_HEADS]:
             self._forget(thing)
 
     def _forget(self, thing: bytes) -> None:

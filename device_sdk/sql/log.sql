@@ -10,6 +10,9 @@ SELECT gateway, state, shown_to, signed FROM tree_head WHERE gateway = ? AND log
 INSERT INTO tree_head (gateway, log_id, size, state, shown_to, signed) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (gateway, log_id, size) DO UPDATE SET state = excluded.state
 
+-- name: forget
+DELETE FROM tree_head WHERE gateway = ? AND log_id = ? AND size = ?
+
 -- name: no_longer_believed
 UPDATE tree_head SET state = 'settled' WHERE gateway = ? AND state = 'believed'
 

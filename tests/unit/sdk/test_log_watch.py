@@ -9,7 +9,7 @@ import pytest
 from device_sdk.gateways import Gateways
 from device_sdk.identity import Identity
 from device_sdk.log_report import ReportKind
-from device_sdk.log_store import LogStore
+from device_sdk.log_store import MOST_HEADS, LogStore
 from device_sdk.log_watch import LogWatch
 from device_sdk.proving import AGAIN, PATIENCE, TRIES, Proving
 from device_sdk.state_file import StateFile
@@ -800,6 +800,70 @@ def test_ever_newer_keys_do_not_keep_a_roster_from_being_looked_up(
     abouts = [report.about for report in watcher.watch.reports()]
     assert f"roster version {watcher.fleet.version}" in abouts
     assert sum("reader key" in about for about in abouts) == 2
+
+
+def hear_many(watcher: Watcher, log: GatewayLog, count: int) -> None:
+    """Hear as many heads, and ask nobody about them."""
+    for number in range(count):
+        log.grow()
+        watcher.watch.hear(log.head(), "phone")
+        if number % 50 == 49 or number == count - 1:
+            watcher.ask("")
+
+
+def test_heads_in_messages_do_not_pile_up_and_later_ones_do_not_push_the_first_aside(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    other = log.fork()
+    other.restart()
+    log.grow()
+    watcher.show(log.head())
+    other.grow(2)
+    convicting = other.head()
+    watcher.watch.hear(convicting, "thermo-1")
+    hear_many(watcher, other, MOST_HEADS + 10)
+    assert len(watcher.watch._heard) == MOST_HEADS
+    assert watcher.watch._heard.of(GW)[0].signed == convicting
+    refused = other.head()
+    for _ in range(60):
+        watcher.talk(log)
+    assert (len(watcher.watch._heard), watcher.watch._proving._tried) == (0, {})
+    watcher.watch.hear(refused, "phone")  # there is room again
+    watcher.ask()
+    assert [shown.signed for shown in watcher.watch._heard.of(GW)] == [refused]
+
+
+def test_heads_of_one_gateway_leave_room_for_those_of_another(
+    watcher: Watcher, log: GatewayLog, second: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    watcher.show(second.head(), "gw-2")
+    hear_many(watcher, second, MOST_HEADS)
+    fork = log.fork()
+    fork.restart()
+    fork.grow(2)
+    watcher.watch.hear(fork.head(), "phone")
+    assert watcher.talk(log) == TRIES
+    assert watcher.kinds == [ReportKind.UNPROVEN]
+    watcher.restart()
+    assert len(watcher.watch._heard) == MOST_HEADS - 1
+
+
+def test_however_much_is_not_shown_the_tries_have_a_bound_and_come_to_an_end(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    phone = statement(watcher)
+    names = [f"d-{number}" for number in range(MOST_HEADS + 50)]
+    for name in names:
+        watcher.watch.entries.use(replace(phone, device=name))
+    rounds = 0
+    while watcher.watch.entries.wanted and rounds < 50:
+        watcher.talk(None)
+        rounds += 1
+        assert len(watcher.watch._proving._tried) <= MOST_HEADS
+    assert (watcher.watch.entries.wanted, watcher.watch._proving._tried) == ({}, {})
+    assert watcher.state.rows("SELECT * FROM log_try") == []
 
 
 def test_a_gateway_cannot_fill_the_state_file_with_reports(
