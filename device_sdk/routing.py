@@ -274,7 +274,9 @@ class Router:
             return
         signed = [(state.gateway, state.roster_version) for state in parts.gateways.states()]
         for gateway, version in (*signed, *parts.log.rosters.items()):
-            parts.watch.heard(gateway, version, roster.version, moment.now)
+            if parts.gateways.is_active(gateway, moment.now):
+                parts.watch.heard(gateway, version, roster.version, moment.now)
+        parts.watch.go_by(roster, moment.now)
         online = parts.gateways.all_online(moment.now, moment.tick)
         parts.watch.compare(online, roster.version, moment.now)
 
