@@ -1,6 +1,7 @@
 """A roster that expires soon, that somebody withholds, or that a gateway has not got yet."""
 
 import logging
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -222,6 +223,32 @@ def test_a_device_tells_of_a_roster_that_is_withheld_from_it(
         await_roster(device, desk.version)
         desk.publish_state()
         assert device.status().warnings == ()
+
+
+def test_the_owners_newer_head_shows_that_its_pages_are_withheld(
+    hub_fleet: HubFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, retained = hub_fleet.desk, hub_fleet.hub.retained
+    known = desk.version
+    with hub_fleet.open("thermo-1") as device:
+        await_roster(device, known)
+    before = set(retained)
+    desk.revoke("phone")
+    desk.publish_roster()
+    ((topic, page),) = [(topic, retained.pop(topic)) for topic in set(retained) - before]
+    newer, desk.version = desk.version, known  # no gateway says anything of it
+    with hub_fleet.open("thermo-1") as device:
+        rosters = device._parts.rosters
+        with device._courier.changed:
+            assert device._courier.wait(lambda: rosters.next_version > 0, time.monotonic() + 10)
+        assert device.status().warnings == ()
+        monkeypatch.setattr("device_sdk.freshness.PATIENCE", 0)
+        (warning,) = device.status().warnings
+        assert (warning.concern, warning.gateway) == (Concern.WITHHELD, "")
+        assert f"the owner has signed roster version {newer}" in warning.text
+        hub_fleet.hub.put(topic, page, retain=True)
+        await_roster(device, newer)
+        assert Concern.WITHHELD not in [one.concern for one in device.status().warnings]
 
 
 def test_a_device_forgets_what_a_gateway_had_made_up_once_that_is_revoked(
