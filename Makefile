@@ -12,7 +12,7 @@ LOCK = .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 -
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check fix bench clean lock run dev oracles mosquitto faketime strace faults
+.PHONY: help demo test check fix bench clean lock run dev oracles mosquitto faketime strace tokens faults
 
 help:
 	@echo "make demo    a sealed message's whole way on this machine, step by step"
@@ -27,7 +27,7 @@ help:
 demo: run
 	@$(BIN)/sealgate demo
 
-test: check mosquitto faketime strace oracles
+test: check mosquitto faketime strace tokens oracles
 	@echo "Running the wire's tests beside the oracles, on cbor2 5.9 ..."
 	@.venv-oracles/bin/python -m pytest -q -p no:cacheprovider $(PYTEST_ARGS) $(ORACLE_TESTS)
 	@echo "Running the whole suite ..."
@@ -76,6 +76,12 @@ faketime:
 # Lets a test make one process's disk fail.
 strace:
 	@command -v strace >/dev/null || sh requirements/system.sh strace "disks that fail"
+
+# Software tokens for the tests of keys in a PKCS#11 token: one that can, one that cannot.
+tokens:
+	@ls /usr/lib/*/libsoftokn3.so >/dev/null 2>&1 || sh requirements/system.sh libnss3 "a PKCS\#11 token"
+	@command -v softhsm2-util >/dev/null || sh requirements/system.sh softhsm2 "another PKCS\#11 token"
+	@command -v cc >/dev/null || sh requirements/system.sh gcc "a few lines of C before a token"
 
 lock:
 	@sh requirements/venv.sh .venv-lock lock

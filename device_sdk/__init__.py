@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from device_sdk.device import Device
     from device_sdk.enrol import create_device, trust_root
     from device_sdk.errors import (
+        BrokerCertificateError,
         BrokerUnavailableError,
         ClockError,
         ClosedError,
@@ -40,13 +41,16 @@ if TYPE_CHECKING:
         LostError,
         MessageError,
         NoReaderKeyError,
+        NoReadersLeftError,
         NotAdmittedError,
         NotFlushedError,
         NotHeldYetError,
+        NotPermittedError,
         NotReadYetError,
         NotSealedError,
         OutboxFullError,
         OutcomeForgottenError,
+        OwnCertificateError,
         PayloadError,
         ReadersError,
         RefusedError,
@@ -54,25 +58,30 @@ if TYPE_CHECKING:
         RosterUnknownError,
         SettingsError,
         StateFileError,
+        UnknownChannelError,
         UnknownMessageError,
         UnknownReaderError,
     )
+    from device_sdk.freshness import Concern, RosterWarning
     from device_sdk.key_file import KeyFileError, LoosePermissionsError, PassphraseError
     from device_sdk.keystore import DirectoryInUseError, NoDeviceError
+    from device_sdk.log_report import LogReport, ReportKind
     from device_sdk.message import Message
     from device_sdk.outbox_limits import OutboxLimits
     from device_sdk.outgoing import State
     from device_sdk.reader_key import BrokenReaderKeyError
     from device_sdk.sent import Outcome, Sent, SentRecord
-    from device_sdk.status import GatewayStatus, ReaderKeyStatus, Status
+    from device_sdk.status import GatewayStatus, LogStatus, ReaderKeyStatus, Status
     from device_sdk.trust import RosterExpiredError, TrustError
     from device_sdk.wire.errors import SealgateError, WireError
 
 __all__ = [
     "BrokenReaderKeyError",
+    "BrokerCertificateError",
     "BrokerUnavailableError",
     "ClockError",
     "ClosedError",
+    "Concern",
     "ContentError",
     "Device",
     "DeviceError",
@@ -82,29 +91,36 @@ __all__ = [
     "GatewayStatus",
     "KeyFileError",
     "LifetimeError",
+    "LogReport",
+    "LogStatus",
     "LoosePermissionsError",
     "LostError",
     "Message",
     "MessageError",
     "NoDeviceError",
     "NoReaderKeyError",
+    "NoReadersLeftError",
     "NotAdmittedError",
     "NotFlushedError",
     "NotHeldYetError",
+    "NotPermittedError",
     "NotReadYetError",
     "NotSealedError",
     "OutboxFullError",
     "OutboxLimits",
     "Outcome",
     "OutcomeForgottenError",
+    "OwnCertificateError",
     "PassphraseError",
     "PayloadError",
     "ReaderKeyStatus",
     "ReadersError",
     "RefusedError",
+    "ReportKind",
     "RootMismatchError",
     "RosterExpiredError",
     "RosterUnknownError",
+    "RosterWarning",
     "SealgateError",
     "Sent",
     "SentRecord",
@@ -113,6 +129,7 @@ __all__ = [
     "StateFileError",
     "Status",
     "TrustError",
+    "UnknownChannelError",
     "UnknownMessageError",
     "UnknownReaderError",
     "WireError",
@@ -131,7 +148,9 @@ _HOMES = (
     "outbox_limits",
     "message",
     "sent",
+    "log_report",
     "status",
+    "freshness",
     "enrol",
     "device",
 )

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from device_sdk.courier import Courier
-from device_sdk.errors import BrokerUnavailableError, GatewaySilentError
+from device_sdk.errors import GatewaySilentError
 from device_sdk.pace import Backoff, Pace
 
 ASK_AGAIN = Backoff(first=1.0, most=5.0)
@@ -41,7 +41,7 @@ def _wait_for(
         courier.check_open()
         tick = time.monotonic()
         if tick >= until:
-            kind = GatewaySilentError if courier.is_ready else BrokerUnavailableError
+            kind = GatewaySilentError if courier.is_ready else courier.unavailable
             raise kind(courier.why())
         if tick >= pace.due:
             again()

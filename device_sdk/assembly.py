@@ -1,20 +1,28 @@
 """Puts a device together from its directory."""
 
+import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from device_sdk.broker_url import BrokerUrl
+from device_sdk.certificate import CA_FILE, CERTIFICATE_FILE, OwnCertificate
 from device_sdk.errors import SettingsError
+from device_sdk.freshness import RosterWatch
 from device_sdk.gateways import Gateways
+from device_sdk.identity import Identity
 from device_sdk.inbox import Inbox
 from device_sdk.inbox_store import InboxStore
 from device_sdk.keystore import KeyStore
+from device_sdk.log_store import LogStore
+from device_sdk.log_watch import LogWatch
 from device_sdk.mqtt_link import MqttLink
 from device_sdk.outbox import Outbox
 from device_sdk.outbox_limits import OutboxLimits
 from device_sdk.outbox_store import OutboxStore
 from device_sdk.own_keys import OwnKeys
+from device_sdk.proving import Proving
 from device_sdk.queries import Queries
 from device_sdk.reader_keys import ReaderKeys
 from device_sdk.roster_cache import RosterCache
@@ -23,6 +31,7 @@ from device_sdk.settings_file import Settings, read_password
 from device_sdk.state_file import StateFile
 from device_sdk.trust import Pin
 from device_sdk.trusted_time import TrustedTime
+from device_sdk.vault import PrivateIdentity
 from device_sdk.wire.login import make_token
 from device_sdk.wire.topics import Topics
 
@@ -34,6 +43,9 @@ def assemble(
 ) -> Parts:
     """Return the parts of the device whose keys and state these are."""
     name, signer, aad, topics = keystore.name, keystore.identity, pin.aad, Topics(prefix)
+    gateways = Gateways(aad)
+    proving = Proving(name=name, signer=signer, aad=aad, topics=topics)
+    log = LogWatch(LogStore(state), gateways, proving)
     return Parts(
         keystore=keystore,
         pin=pin,
@@ -41,13 +53,16 @@ def assemble(
         time=TrustedTime(state),
         rosters=RosterCache(state, pin),
         reader_keys=ReaderKeys(state),
-        gateways=Gateways(aad),
+        gateways=gateways,
+        log=log,
+        watch=RosterWatch(state),
         queries=Queries(name=name, signer=signer, aad=aad, topics=topics),
         outbox=Outbox(
             OutboxStore(state), name=name, signer=signer, aad=aad, topics=topics, limits=limits
         ),
-        inbox=Inbox(InboxStore(state), name=name, signer=signer, aad=aad, topics=topics),
+        inbox=Inbox(InboxStore(state), name=name, signer=signer, aad=aad, topics=topics, heads=log),
         own_keys=OwnKeys(keystore, topics),
+        certificate=OwnCertificate(keystore.directory, name=name, identity=keystore.identity.spki),
     )
 
 
@@ -56,17 +71,36 @@ def make_link(settings: Settings, keystore: KeyStore, pin: Pin) -> MqttLink:
     if not settings.broker:
         raise SettingsError("no broker is known: name one, or give it once to device trust")
     url = BrokerUrl.parse(settings.broker)
+    directory = keystore.directory
+    own_ca = directory / CA_FILE
+    # A user of the broker's own has to do with a broker that is nobody's of this fleet.
+    is_fleets = url.tls and not url.user and not settings.ca and own_ca.exists()
     return MqttLink(
         url,
         client_id=keystore.name,
-        credentials=_credentials(url, settings, keystore, pin),
-        ca=settings.ca,
+        credentials=_credentials(url, settings, keystore, pin, by_certificate=is_fleets),
+        ca=str(own_ca) if is_fleets else settings.ca,
+        present=partial(_present, keystore.identity, directory / CERTIFICATE_FILE),
     )
 
 
+def _present(identity: PrivateIdentity, certificate: Path, context: ssl.SSLContext) -> None:
+    """Show the certificate, if there is one by now, to a broker that asks for it."""
+    if not isinstance(identity, Identity):
+        return  # in a token, which Python's ssl cannot use
+    try:
+        identity.present(context, certificate.read_bytes())
+    except FileNotFoundError:
+        pass
+    except ssl.SSLError as error:
+        raise SettingsError(
+            f"{certificate} is damaged, or for another key: let the owner hand it over again"
+        ) from error
+
+
 def _credentials(
-    url: BrokerUrl, settings: Settings, keystore: KeyStore, pin: Pin
-) -> Callable[[], tuple[str, str]]:
+    url: BrokerUrl, settings: Settings, keystore: KeyStore, pin: Pin, *, by_certificate: bool
+) -> Callable[[], tuple[str, str] | None]:
     """A broker's own account if the URL names one; else a fresh token that proves the identity."""
     if url.user:
         password = url.password
@@ -76,7 +110,9 @@ def _credentials(
     if settings.password_file:
         raise SettingsError(f"a password needs its user: expected mqtts://USER@host, got {url}")
 
-    def login() -> tuple[str, str]:
+    def login() -> tuple[str, str] | None:
+        if by_certificate and (keystore.directory / CERTIFICATE_FILE).exists():
+            return None  # the broker takes the user name from it
         token = make_token(
             keystore.name,
             audience=pin.fingerprint,

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from device_sdk.errors import ClosedError, StateFileError
+from device_sdk.errors import BrokerUnavailableError, ClosedError, StateFileError
 from device_sdk.inbox_store import Key
 from device_sdk.link import (
     Connected,
@@ -49,6 +49,8 @@ class Courier:
         """The device's lock; notified after everything that happens."""
         self.problem = ""
         """Why there is no connection to the broker; empty while there is one."""
+        self.unavailable = BrokerUnavailableError
+        """The kind of that problem."""
         self.is_ready = False
         """Whether the gateway's answers can reach the device now."""
         self.has_failed = False
@@ -201,8 +203,9 @@ class Courier:
                     self._subscribed(event)
                 case Connected(connection=connection):
                     self._connected(connection)
-                case Disconnected(problem=problem):
+                case Disconnected(problem=problem, kind=kind):
                     self._disconnected(problem)
+                    self.unavailable = kind
         if confirmed:
             self.parts.inbox.confirm(confirmed)
             if not self._acks:
@@ -281,6 +284,9 @@ class Courier:
         parts = self.parts
         self._tend_at = moment.tick + TEND_EVERY
         self.router.keep_time(moment)
+        self.router.act_on_roster(moment)
+        self.router.compare_rosters(moment)
+        parts.watch.say(parts.rosters.roster, moment.now)
         trusted = parts.time.now
         parts.outbox.expire(trusted)
         parts.outbox.forget(trusted)

@@ -12,17 +12,24 @@ from typing import Self
 
 from device_sdk.asking import ask_everything, ask_owed
 from device_sdk.assembly import STATE_FILE, assemble, make_link
+from device_sdk.channels import channel_wish
 from device_sdk.content import Payload, encode
 from device_sdk.courier import Courier
-from device_sdk.errors import BrokerUnavailableError, GatewaySilentError, NotFlushedError
+from device_sdk.errors import (
+    BrokerUnavailableError,
+    GatewaySilentError,
+    NotFlushedError,
+    ReadersError,
+)
 from device_sdk.keystore import KeyStore
 from device_sdk.link import Link
+from device_sdk.log_report import LogReport
 from device_sdk.message import Message
 from device_sdk.outbox import DEFAULT_LIMITS
 from device_sdk.outbox_limits import OutboxLimits
 from device_sdk.posting import Posting
 from device_sdk.reading import Reading
-from device_sdk.recipients import find_targets
+from device_sdk.recipients import Wish, find_targets, readers_of
 from device_sdk.sending import LIFETIME, draft
 from device_sdk.sent import Sent, SentRecord
 from device_sdk.settings_file import read_pin, read_settings
@@ -139,20 +146,24 @@ class Device:
     def send(
         self,
         payload: Payload,
-        to: Iterable[str],
+        to: Iterable[str] | None = None,
         *,
-        lifetime: timedelta = LIFETIME,
+        channel: str | None = None,
+        lifetime: timedelta | None = None,
         timeout: float = 10.0,
     ) -> Sent:
-        """Seal a message to some readers, and store it; from then on it survives a crash.
+        """Seal a message to some readers, or to those of a channel, and store it.
 
-        It is sent in the background, now or when the broker is back. Bytes and text go as they are,
-        dict and list as JSON.
+        From then on it survives a crash. It is sent in the background, now or when the broker is
+        back. Bytes and text go as they are, dict and list as JSON.
 
         Args:
             payload: at most 256 KiB; may be empty.
             to: 1 to 1,000 device ids; one named twice counts once.
-            lifetime: how long the message may wait to be read, a second to 30 days.
+            channel: a channel of the roster, instead of ``to``: its readers are those that the
+                owner signed. Who cannot be sealed to is left out: see `Sent.left_out`.
+            lifetime: how long the message may wait to be read, a second to 30 days. None is seven
+                days, and on a channel what the owner gave it.
             timeout: seconds to wait for a roster or a reader's key that is not known here yet.
 
         Raises:
@@ -162,17 +173,34 @@ class Device:
             NotAdmittedError: the owner has not admitted this device, or revoked it.
             UnknownReaderError: a reader that the owner has not admitted, or revoked.
             NoReaderKeyError: a reader whose key is not known, or not valid for long enough.
+            UnknownChannelError, NotPermittedError: no such channel, or not for this device.
+            NoReadersLeftError: a channel of which no reader can be sealed to.
             ClockError: this device's clock is far from what owner or gateway have signed.
             StateFileError: the message cannot be stored.
         """
         data, content_type = encode(payload)
         with self._courier.changed:
             self._courier.check_open()
-            message = draft(to, lifetime, self._courier.router.believed(self._courier.moment()))
-            self._parts.outbox.check_room(padded_length(len(data)), len(message.readers))
-            targets = find_targets(self._courier, message, timeout)
-        sealed = self._posting.post(data, content_type, message, targets)
+            wish = self._wish(to, channel, lifetime)
+            readers = len(readers_of(self._courier, wish))
+            self._parts.outbox.check_room(padded_length(len(data)), readers)
+        sealed = None
+        while sealed is None:  # again if a newer roster came while it was being sealed
+            with self._courier.changed:
+                addressed = find_targets(self._courier, wish, timeout)
+            sealed = self._posting.post(data, content_type, addressed)
         return Sent(self._tracking, sealed.message_id)
+
+    def _wish(
+        self, to: Iterable[str] | None, channel: str | None, lifetime: timedelta | None
+    ) -> Wish:
+        now = self._courier.router.believed(self._courier.moment())
+        if channel is None and to is not None:
+            return draft(to, LIFETIME if lifetime is None else lifetime, now)
+        if channel is None or to is not None:
+            got = "neither" if channel is None else "both"
+            raise ReadersError(f"a message goes to readers or to a channel, got {got}")
+        return channel_wish(channel, lifetime, now)
 
     # Sent messages.
 
@@ -253,3 +281,13 @@ class Device:
             with contextlib.suppress(BrokerUnavailableError, GatewaySilentError):
                 owed = ask_owed(self._courier, timeout)
             return status_of(self._courier, owed)
+
+    def log_reports(self) -> list[LogReport]:
+        """Return what was found about the gateway's log of rosters and keys, oldest first.
+
+        A *split-view* among them is the proof, signed by the gateway, that it showed two devices
+        two histories: give it to the owner.
+        """
+        with self._courier.changed:
+            self._courier.check_open()
+            return self._parts.log.reports()

@@ -5,7 +5,7 @@ Wrong bytes are `device_sdk.wire.errors`, strangers and old rosters `device_sdk.
 digits and never quote plaintext, keys or tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from device_sdk.wire.errors import SealgateError
@@ -30,12 +30,58 @@ class RootMismatchError(SettingsError):
     """Another owner than the one this device has pinned: a device changes its fleet by no file."""
 
 
+class TicketError(SettingsError):
+    """A text that is no whole ticket, or a ticket for something else than it is used for."""
+
+
+class TicketExpiredError(TicketError):
+    """A ticket for ``device`` that can no longer be used."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__(
+            f"the ticket for {device} has expired, or this machine's clock is wrong: "
+            "ask the owner for another one"
+        )
+        self.device = device
+
+
+class WaitingForOwnerError(DeviceError):
+    """``device`` was not admitted in time. It may ask again at any time."""
+
+    def __init__(self, device: str, why: str) -> None:
+        super().__init__(
+            f"{device} is not admitted yet ({why or 'no connection to the broker'}): "
+            "run the same command again"
+        )
+        self.device = device
+
+
+class NameTakenError(DeviceError):
+    """The owner's roster has another key under the name ``device``, or has revoked it: perhaps
+    somebody else has used this ticket."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__(
+            f"the owner has admitted another key as {device}, or revoked it: if this device's "
+            "ticket was used by somebody else, tell the owner at once"
+        )
+        self.device = device
+
+
 class StateFileError(DeviceError):
     """The state file is damaged, newer than this software, or its disk is full."""
 
 
 class BrokerUnavailableError(DeviceError):
     """The broker cannot be reached, or does not let this device in."""
+
+
+class BrokerCertificateError(BrokerUnavailableError):
+    """The broker's certificate is not to be trusted: this device does not talk to it."""
+
+
+class OwnCertificateError(BrokerUnavailableError):
+    """The broker does not accept this device's certificate, or wants one that it does not have."""
 
 
 class GatewaySilentError(DeviceError):
@@ -88,6 +134,37 @@ class NoReaderKeyError(NotSealedError):
         self.reader = reader
 
 
+class UnknownChannelError(NotSealedError):
+    """The roster lists no channel of this name: ``channel``."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(f"the roster lists no channel named {channel!r:.70}")
+        self.channel = channel
+
+
+class NotPermittedError(NotSealedError):
+    """The owner does not let this device, ``sender``, write to ``channel``."""
+
+    def __init__(self, sender: str, channel: str) -> None:
+        super().__init__(f"the owner does not let {sender} write to the channel {channel}")
+        self.sender, self.channel = sender, channel
+
+
+class NoReadersLeftError(NotSealedError):
+    """Of a channel's readers nobody can be sealed to.
+
+    ``left_out`` says why, by reader: see `device_sdk.channels.LeftOut`.
+    """
+
+    def __init__(self, channel: str, left_out: Mapping[str, str]) -> None:
+        why = [f"{reader} ({reason})" for reader, reason in left_out.items()]
+        super().__init__(
+            f"the channel {channel} has no reader that can be sealed to: "
+            + (_names(why) if why else "the owner lists none")
+        )
+        self.channel, self.left_out = channel, dict(left_out)
+
+
 class LifetimeError(NotSealedError):
     """A lifetime under a second or over the longest that the protocol allows."""
 
@@ -97,7 +174,8 @@ class PayloadError(NotSealedError):
 
 
 class ReadersError(NotSealedError):
-    """A reader list that is empty, too long, or holds something that is no device id."""
+    """A reader list that is empty, too long, or holds something that is no device id; or neither
+    readers nor a channel, or both."""
 
 
 class ClockError(NotSealedError):

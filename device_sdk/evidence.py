@@ -15,6 +15,9 @@ from device_sdk.wire.limits import CLOCK_SKEW
 from device_sdk.wire.notice import FINISHED, PARTIAL, SENDER_REVOKED, Event, EventKind
 from device_sdk.wire.read_ack import ReadAck
 
+REVOKED = "revoked"
+"""Detail of an excused reader: the owner revoked it. The roster's signed head is the evidence."""
+
 
 class UnfoundedError(SealgateError):
     """An event without the evidence it needs, about another message, or against it."""
@@ -136,15 +139,30 @@ def _judge_excused(message: Outgoing, event: Event, court: Court) -> Outgoing:
     else:
         if event.excusal.roster_version > court.roster.version:
             raise UnfoundedError("it goes by a roster that has not come here yet")
-        excused, detail = set(filter(court.roster.is_revoked, event.excusal.readers)), "revoked"
+        excused, detail = set(filter(court.roster.is_revoked, event.excusal.readers)), REVOKED
     if not excused.issuperset(event.excusal.readers):
         raise UnfoundedError("it excuses readers whom its evidence does not")
+    evidence = event.excusal.excuse or court.roster.head.data
     changed = [
-        _excused(slot, detail, event.excusal.excuse, court.now)
+        _excused(slot, detail, evidence, court.now)
         for slot in message.slots
         if slot.reader in event.excusal.readers and slot.verdict is Verdict.OWED
     ]
     return message.settle(changed, court.now)
+
+
+def excuse_revoked(message: Outgoing, roster: Roster, now: int) -> Outgoing:
+    """Return an open message without those readers whom the owner has revoked.
+
+    It is the same evidence by which a gateway's word is believed, and needs no gateway: a message
+    does not wait for a lost device, and one that only such devices could read is not sent at all.
+    """
+    changed = [
+        _excused(slot, REVOKED, roster.head.data, now)
+        for slot in message.slots
+        if slot.verdict is Verdict.OWED and roster.is_revoked(slot.reader)
+    ]
+    return message.settle(changed, now)
 
 
 def _readers_of_excuse(message: Outgoing, data: bytes, court: Court) -> set[str]:

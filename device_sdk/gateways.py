@@ -15,6 +15,7 @@ from device_sdk.wire.notice import Notice
 from device_sdk.wire.roster_page import ROLE_GATEWAY
 from device_sdk.wire.state import OFFLINE, ONLINE, State
 from device_sdk.wire.suites import VerifyKey, key_id, load_verify_key
+from device_sdk.wire.tree_head import TreeHead
 
 STATE_VALIDITY = 90.0
 """Seconds: a state is signed anew every 30 s, and two may get lost."""
@@ -47,19 +48,19 @@ class Gateways:
             for spki in entry.identities
         }
 
-    def verify_notice(self, data: bytes, device: str, now: int) -> Notice:
-        """Return a notice for ``device`` by an active gateway.
+    def verify_notice(self, data: bytes, device: str, now: int) -> tuple[Notice, str]:
+        """Return a notice for ``device`` by an active gateway, and that gateway's name.
 
         Raises:
             WireError: malformed, for another device, or its signature does not verify.
             UnknownDeviceError: signed by nobody who is a gateway of this fleet.
         """
         unverified = cose.parse_signed(Notice, data)
-        _, key = self._signer(unverified.kid, now)
+        name, key = self._signer(unverified.kid, now)
         notice = unverified.verify(key, self._aad)
         if notice.device != device:
             raise SignatureError("the notice is for another device")
-        return notice
+        return notice, name
 
     def take_state(self, gateway: str, data: bytes, now: int, tick: float) -> bool:
         """Take in a gateway's state; tell whether that gateway has come online just now.
@@ -83,21 +84,38 @@ class Gateways:
         restarted = known is not None and known.state.instance != state.instance
         return state.status == ONLINE and (back or restarted)
 
+    def verify_log_head(self, data: bytes, now: int) -> tuple[str, TreeHead]:
+        """Return an active gateway's name and a head of its log. Raises as `verify_notice`."""
+        unverified = cose.parse_signed(TreeHead, data)
+        name, key = self._signer(unverified.kid, now)
+        return name, unverified.verify(key, self._aad)
+
     def online(self, now: int, tick: float) -> State | None:
         """Return the latest state of a gateway that is online, or None."""
-        fresh = [
+        return max(self.all_online(now, tick), key=lambda state: state.time, default=None)
+
+    def all_online(self, now: int, tick: float) -> list[State]:
+        """Return the latest state of each gateway that is online."""
+        return [
             heard.state
             for heard in self._heard.values()
             if heard.state.status == ONLINE
             and tick - heard.tick <= STATE_VALIDITY
             and abs(now - heard.state.time) <= CLOCK_SKEW + STATE_VALIDITY
         ]
-        return max(fresh, key=lambda state: state.time, default=None)
+
+    def states(self) -> list[State]:
+        """Return the latest state of each gateway, online or not."""
+        return [heard.state for heard in self._heard.values()]
+
+    def heard_at(self, gateway: str) -> float:
+        """Return the tick at which a gateway's latest state came; 0 before the first."""
+        heard = self._heard.get(gateway)
+        return 0.0 if heard is None else heard.tick
 
     def latest(self) -> State | None:
         """Return the latest state of any gateway, online or not."""
-        states = (heard.state for heard in self._heard.values())
-        return max(states, key=lambda state: state.time, default=None)
+        return max(self.states(), key=lambda state: state.time, default=None)
 
     def _signer(self, kid: bytes, now: int) -> tuple[str, VerifyKey]:
         signer = self._keys.get(kid)

@@ -8,6 +8,7 @@ the seconds of a monotonic clock. Opening a copy is `device_sdk.unseal`'s work.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from device_sdk.hands import Hands
 from device_sdk.inbox_store import HANDLED, SHOWN, InboxStore, Key, News
@@ -56,13 +57,27 @@ class Parcel:
     """Whether it is stored, as it was shown before."""
 
 
+class Heads(Protocol):
+    """Where the heads of the gateway's log go: `device_sdk.log_watch.LogWatch`."""
+
+    def hear(self, data: bytes, sender: str) -> None:
+        """Take note of what a message's header has; it may be anything, or empty."""
+
+
 class Inbox:
     """The copies of one reader."""
 
     def __init__(
-        self, store: InboxStore, *, name: str, signer: Signer, aad: bytes, topics: Topics
+        self,
+        store: InboxStore,
+        *,
+        name: str,
+        signer: Signer,
+        aad: bytes,
+        topics: Topics,
+        heads: Heads | None = None,
     ) -> None:
-        self._store = store
+        self._store, self._heads = store, heads
         self._name, self._signer, self._aad, self._topics = name, signer, aad, topics
         self._waiting: dict[Key, Parcel] = {}
         self._waiting_bytes = 0
@@ -102,6 +117,8 @@ class Inbox:
             checked = self._check(key, topic, data, roster=roster, now=now, trusted=trusted)
             if checked is not None:
                 self.wanted.arrived(key)
+                if self._heads is not None:
+                    self._heads.hear(checked.header.tree_head, key[0])
                 self._keep(Parcel(key=key, checked=checked, data=data), retained=retained)
         elif known.state == HANDLED:
             # Shown and answered before: the answer is given again, the message is not.

@@ -11,6 +11,7 @@ import contextlib
 import os
 import stat
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -33,11 +34,25 @@ _BEGIN, _END = (
     b"-----BEGIN SEALGATE ENCRYPTED KEY-----\n",
     b"-----END SEALGATE ENCRYPTED KEY-----\n",
 )
-_LOG_N, _R, _P = 16, 8, 2
-"""64 MiB and two passes: OWASP's scrypt settings for machines that cannot spare 128 MiB."""
 _MAX_LOG_N, _MAX_R, _MAX_P = 20, 16, 8
 _LIMIT = 16 * 1024
 _LOOSE = stat.S_IRWXG | stat.S_IRWXO
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScryptProfile:
+    """How much work a guess at a passphrase is (RFC 7914 2): 128 * r * 2^log_n bytes, p passes."""
+
+    log_n: int
+    r: int
+    p: int
+
+
+DEVICE_KEY = ScryptProfile(log_n=16, r=8, p=2)
+"""64 MiB and two passes: OWASP's scrypt settings for machines that cannot spare 128 MiB."""
+OWNER_KEY = ScryptProfile(log_n=18, r=8, p=1)
+"""256 MiB, half a second on a laptop: for a key that is used seldom, on a machine that has room,
+and that a thief of the laptop would guess at for longest."""
 
 
 class KeyFileError(SealgateError):
@@ -81,14 +96,19 @@ def write_private_file(path: Path, data: bytes) -> None:
         os.close(directory)
 
 
-def save_key(path: Path, key: PrivateKeyTypes, passphrase: bytes | None) -> None:
-    """Write a private key, encrypted if there is a passphrase."""
+def save_key(
+    path: Path,
+    key: PrivateKeyTypes,
+    passphrase: bytes | None,
+    profile: ScryptProfile = DEVICE_KEY,
+) -> None:
+    """Write a private key, encrypted by a profile if there is a passphrase."""
     if passphrase is None:
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         write_private_file(path, pem)
     else:
         der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        write_private_file(path, _encrypt(der, passphrase))
+        write_private_file(path, _encrypt(der, passphrase, profile))
 
 
 def load_key(path: Path, passphrase: bytes | None, *, validate: bool = True) -> PrivateKeyTypes:
@@ -121,14 +141,15 @@ def load_key(path: Path, passphrase: bytes | None, *, validate: bool = True) -> 
         raise KeyFileError(f"{path} is damaged: it holds no private key") from error
 
 
-def _derive(passphrase: bytes, salt: bytes, log_n: int, r: int, p: int) -> bytes:
-    return Scrypt(salt=salt, length=32, n=2**log_n, r=r, p=p).derive(passphrase)
+def _derive(passphrase: bytes, salt: bytes, profile: ScryptProfile) -> bytes:
+    scrypt = Scrypt(salt=salt, length=32, n=2**profile.log_n, r=profile.r, p=profile.p)
+    return scrypt.derive(passphrase)
 
 
-def _encrypt(der: bytes, passphrase: bytes) -> bytes:
+def _encrypt(der: bytes, passphrase: bytes, profile: ScryptProfile) -> bytes:
     salt, nonce = os.urandom(16), os.urandom(12)
-    parameters = [_NAME, _LOG_N, _R, _P, salt, nonce]
-    key = _derive(passphrase, salt, _LOG_N, _R, _P)
+    parameters = [_NAME, profile.log_n, profile.r, profile.p, salt, nonce]
+    key = _derive(passphrase, salt, profile)
     box = AESGCM(key).encrypt(nonce, der, cbor.encode(parameters))
     text = base64.b64encode(cbor.encode([*parameters, box])).decode()
     return _BEGIN + "\n".join(textwrap.wrap(text, 64)).encode() + b"\n" + _END
@@ -140,14 +161,14 @@ def _decrypt(data: bytes, passphrase: bytes, path: Path) -> bytes:
     decoded = base64.b64decode(data[len(_BEGIN) : -len(_END)])
     fields = cbor.as_array(cbor.decode(decoded, "key file", limit=_LIMIT), "key file", length=7)
     cbor.as_one_of(fields[0], "key file", (_NAME,))
-    log_n = cbor.as_uint(fields[1], "key file", most=_MAX_LOG_N)
-    r, p = (
-        cbor.as_uint(fields[2], "key file", most=_MAX_R),
-        cbor.as_uint(fields[3], "key file", most=_MAX_P),
+    profile = ScryptProfile(
+        log_n=cbor.as_uint(fields[1], "key file", most=_MAX_LOG_N),
+        r=cbor.as_uint(fields[2], "key file", most=_MAX_R),
+        p=cbor.as_uint(fields[3], "key file", most=_MAX_P),
     )
     salt, nonce, box = (cbor.as_bytes(field, "key file") for field in fields[4:])
     try:
-        key = _derive(passphrase, salt, log_n, r, p)
+        key = _derive(passphrase, salt, profile)
         return AESGCM(key).decrypt(nonce, box, cbor.encode(fields[:6]))
     except InvalidTag:
         raise PassphraseError(f"the passphrase does not open {path}") from None

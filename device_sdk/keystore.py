@@ -1,8 +1,8 @@
 """A device's keys at rest: one directory, one process, nobody else.
 
-Layout: ``identity.pem``, the ``join-request`` for the owner, and for each reader key
-``reader-SERIAL.pem`` with the statement that announces it, ``reader-SERIAL.statement``. Directory
-0700, files 0600; anything looser is refused.
+Layout: the ``join-request`` for the owner, and for each reader key the statement that announces it,
+``reader-SERIAL.statement``. Private keys lie in a `Vault`: beside them as files, or in a token that
+the file ``token`` names. Directory 0700, files 0600; anything looser is refused.
 """
 
 import fcntl
@@ -14,9 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from device_sdk.identity import Identity
+from device_sdk.file_vault import IDENTITY_FILE, FileVault
 from device_sdk.key_file import KeyFileError, check_private, write_private_file
-from device_sdk.reader_key import ReaderKey
+from device_sdk.vault import PrivateIdentity, PrivateReaderKey, Vault
 from device_sdk.wire import cose
 from device_sdk.wire.errors import SealgateError
 from device_sdk.wire.join_request import JoinRequest
@@ -24,8 +24,9 @@ from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.limits import CLOCK_SKEW, READER_KEY_RENEWAL, READER_KEY_VALIDITY
 from device_sdk.wire.names import as_name
 
-IDENTITY_FILE = "identity.pem"
 JOIN_REQUEST = "join-request"
+TOKEN_FILE = "token"  # noqa: S105  a file's name
+"""Names the token that has the private keys; see `device_sdk.token_vault`."""
 _LOCK = "lock"
 
 logger = logging.getLogger(__name__)
@@ -50,24 +51,33 @@ class OwnReaderKey:
     statement: KeyStatement
     signed: bytes
     """The statement as it is announced."""
-    key: ReaderKey
+    key: PrivateReaderKey
 
 
 class KeyStore:
     """The keys of one device, locked to this process until `close`."""
 
-    def __init__(self, directory: Path, passphrase: bytes | None, lock: int) -> None:
+    def __init__(self, directory: Path, vault: Vault, lock: int) -> None:
         self.directory = directory
-        self._passphrase = passphrase
+        self._vault = vault
         self._lock = lock
-        self.identity = Identity.load(directory / IDENTITY_FILE, passphrase)
+        self.identity = vault.identity()
         self._keys = self._load_reader_keys()
 
     @classmethod
-    def create(cls, directory: Path, name: str, passphrase: bytes | None, *, now: int) -> Self:
+    def create(
+        cls,
+        directory: Path,
+        name: str,
+        passphrase: bytes | None,
+        *,
+        now: int,
+        vault: Vault | None = None,
+    ) -> Self:
         """Make a device: its directory, identity, first reader key and join request.
 
-        What was killed half-way, or failed, can be repeated.
+        Its private keys go into ``vault``, or into files under ``passphrase``. What was killed
+        half-way, or failed, can be repeated.
 
         Raises:
             NoDeviceError: the directory already holds a device.
@@ -78,15 +88,16 @@ class KeyStore:
         check_private(directory)
         lock = _take_lock(directory)
         try:
-            _make_device(directory, name, passphrase, now=now)
-            return cls(directory, passphrase, lock)
+            vault = vault or FileVault(directory, passphrase)
+            _make_device(directory, name, vault, now=now)
+            return cls(directory, vault, lock)
         except BaseException:
             os.close(lock)
             raise
 
     @classmethod
     def open(cls, directory: Path, passphrase: bytes | None) -> Self:
-        """Open a device's keys.
+        """Open a device's keys. ``passphrase`` is a token's PIN where it has them.
 
         Raises:
             NoDeviceError: there is no device in the directory.
@@ -96,7 +107,7 @@ class KeyStore:
         check_holds_device(directory)
         lock = _take_lock(directory)
         try:
-            return cls(directory, passphrase, lock)
+            return cls(directory, _open_vault(directory, passphrase), lock)
         except BaseException:
             os.close(lock)
             raise
@@ -104,6 +115,7 @@ class KeyStore:
     def close(self) -> None:
         """Let other processes use the directory."""
         if self._lock >= 0:
+            self._vault.close()
             os.close(self._lock)
             self._lock = -1
 
@@ -128,7 +140,7 @@ class KeyStore:
         """All reader keys that are still here, oldest first."""
         return tuple(self._keys)
 
-    def reader_key(self, kid: bytes) -> ReaderKey | None:
+    def reader_key(self, kid: bytes) -> PrivateReaderKey | None:
         """Return the reader key of a kid, or None if it is gone."""
         return next((own.key for own in self._keys if own.key.kid == kid), None)
 
@@ -145,9 +157,10 @@ class KeyStore:
 
         ``above`` is the highest serial known to others: after a restore it is above our own.
         """
-        serial = max(self._keys[-1].statement.serial + 1, above + 1, now)
-        own = _make_reader_key(self.name, self.identity, now=now, serial=serial)
-        _save_reader_key(self.directory, own, self._passphrase)
+        # One in a token may be later than all that the directory knows.
+        known = max(self._keys[-1].statement.serial, above, *self._vault.serials())
+        serial = max(known + 1, now)
+        own = _make_reader_key(self.directory, self.name, self.identity, self._vault, now, serial)
         self._keys.append(own)
         return own
 
@@ -158,15 +171,14 @@ class KeyStore:
         """
         expired = [own for own in self._keys[:-1] if own.statement.not_after + CLOCK_SKEW < now]
         for own in expired:
-            path = _reader_path(self.directory, own.statement.serial)
             # The statement goes first: a key without one is erased by the next opening.
-            path.with_suffix(".statement").unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
+            _statement_path(self.directory, own.statement.serial).unlink(missing_ok=True)
+            self._vault.erase_reader_key(own.statement.serial)
             self._keys.remove(own)
         return len(expired)
 
     def _load_reader_keys(self) -> list[OwnReaderKey]:
-        _clear_orphans(self.directory)
+        _clear_orphans(self.directory, self._vault)
         statements = sorted(
             (self._load_statement(path) for path in self.directory.glob("reader-*.statement")),
             key=lambda loaded: loaded[0].serial,
@@ -175,12 +187,14 @@ class KeyStore:
             raise KeyFileError(f"{self.directory} holds an identity, but no reader key")
         keys = []
         for statement, signed in statements:
-            path = _reader_path(self.directory, statement.serial)
-            if statement is not statements[-1][0] and not path.exists():
+            key = self._vault.reader_key(statement.serial)
+            if key is None:
+                problem = f"there is no key file or object for the reader key {statement.serial}"
+                if statement is statements[-1][0]:
+                    raise KeyFileError(f"{self.directory}: {problem}")
                 # Erased, but for its statement; only the newest is never erased.
-                logger.warning("there is no key file %s: what is sealed to it stays sealed", path)
+                logger.warning("%s: what is sealed to it stays sealed", problem)
                 continue
-            key = ReaderKey.load(path, self._passphrase)
             keys.append(OwnReaderKey(statement=statement, signed=signed, key=key))
         return keys
 
@@ -192,27 +206,40 @@ class KeyStore:
 
 def check_holds_device(directory: Path) -> None:
     """Raise NoDeviceError if no device is there, LoosePermissionsError if it is open to others."""
-    if not (directory / IDENTITY_FILE).exists():
+    if not holds_device(directory):
         raise NoDeviceError(f"{directory} holds no device: sealgate device init makes one")
     check_private(directory)
 
 
-def _make_device(directory: Path, name: str, passphrase: bytes | None, *, now: int) -> None:
-    if (directory / IDENTITY_FILE).exists():
+def holds_device(directory: Path) -> bool:
+    """Tell whether a device was made in a directory, wherever its private keys are."""
+    return (directory / IDENTITY_FILE).exists() or (directory / TOKEN_FILE).exists()
+
+
+def _open_vault(directory: Path, passphrase: bytes | None) -> Vault:
+    if not (directory / TOKEN_FILE).exists():
+        return FileVault(directory, passphrase)
+    from device_sdk.token_vault import TokenVault  # only where somebody has one
+
+    return TokenVault.open(directory / TOKEN_FILE, passphrase)
+
+
+def _make_device(directory: Path, name: str, vault: Vault, *, now: int) -> None:
+    if holds_device(directory):
         raise NoDeviceError(f"{directory} already holds a device: choose another directory")
     # Left by a making that was cut off, under an identity that nobody has.
-    for path in directory.glob("reader-*.statement"):
-        path.unlink()
-    _clear_orphans(directory)
-    identity = Identity.generate()
-    first = _make_reader_key(name, identity, now=now, serial=now)
-    _save_reader_key(directory, first, passphrase)
+    for serial in _stated(directory):
+        vault.erase_reader_key(serial)
+        _statement_path(directory, serial).unlink()
+    _clear_orphans(directory, vault)
+    identity = vault.make_identity()
+    first = _make_reader_key(directory, name, identity, vault, now, now)
     write_private_file(directory / JOIN_REQUEST, _join_request(identity, first, now=now))
     # The identity comes last: a directory that has one is complete.
-    identity.save(directory / IDENTITY_FILE, passphrase)
+    vault.keep_identity(identity)
 
 
-def _join_request(identity: Identity, newest: OwnReaderKey, *, now: int) -> bytes:
+def _join_request(identity: PrivateIdentity, newest: OwnReaderKey, *, now: int) -> bytes:
     request = JoinRequest(
         name=newest.statement.device,
         identity_spki=identity.spki,
@@ -222,17 +249,38 @@ def _join_request(identity: Identity, newest: OwnReaderKey, *, now: int) -> byte
     return cose.sign(request, identity, cose.FLEETLESS_AAD)
 
 
-def _clear_orphans(directory: Path) -> None:
-    """Erase reader keys without a statement: half-written, half-erased, and never in use."""
-    for path in directory.glob("reader-*.pem"):
-        if not path.with_suffix(".statement").exists():
-            path.unlink()
-    for path in directory.glob(".reader-*.new"):
+def _clear_orphans(directory: Path, vault: Vault) -> None:
+    """Erase reader keys without a statement: half-made or half-erased, and never in use.
+
+    A later one than all statements is none of these if nothing says that it was being made: in a
+    token it is from after the backup that the directory was put back from.
+    """
+    stated = _stated(directory)
+    marks = list(directory.glob("reader-*.making"))
+    half_made = {_serial_of(path) for path in marks}
+    for serial in vault.serials() - stated:
+        if serial in half_made or serial < max(stated, default=0):
+            vault.erase_reader_key(serial)
+    for path in marks:
         path.unlink()
 
 
-def _make_reader_key(name: str, identity: Identity, *, now: int, serial: int) -> OwnReaderKey:
-    key = ReaderKey.generate()
+def _stated(directory: Path) -> set[int]:
+    return {_serial_of(path) for path in directory.glob("reader-*.statement")}
+
+
+def _serial_of(path: Path) -> int:
+    serial = path.stem.removeprefix("reader-")
+    return int(serial) if serial.isdecimal() else 0
+
+
+def _make_reader_key(
+    directory: Path, name: str, identity: PrivateIdentity, vault: Vault, now: int, serial: int
+) -> OwnReaderKey:
+    """Make and store a reader key, and the statement that announces it."""
+    mark = directory / f"reader-{serial}.making"
+    write_private_file(mark, b"")
+    key = vault.make_reader_key(serial)
     statement = KeyStatement(
         device=name,
         spki=key.public.spki,
@@ -241,18 +289,14 @@ def _make_reader_key(name: str, identity: Identity, *, now: int, serial: int) ->
         serial=serial,
     )
     signed = cose.sign(statement, identity, cose.FLEETLESS_AAD)
+    # The statement comes last: a key that has one is complete.
+    write_private_file(_statement_path(directory, serial), signed)
+    mark.unlink()
     return OwnReaderKey(statement=statement, signed=signed, key=key)
 
 
-def _save_reader_key(directory: Path, own: OwnReaderKey, passphrase: bytes | None) -> None:
-    path = _reader_path(directory, own.statement.serial)
-    own.key.save(path, passphrase)
-    # The statement comes last: a key that has one is complete.
-    write_private_file(path.with_suffix(".statement"), own.signed)
-
-
-def _reader_path(directory: Path, serial: int) -> Path:
-    return directory / f"reader-{serial}.pem"
+def _statement_path(directory: Path, serial: int) -> Path:
+    return directory / f"reader-{serial}.statement"
 
 
 def _take_lock(directory: Path) -> int:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from device_sdk.errors import BrokerUnavailableError
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Publish:
@@ -32,6 +34,8 @@ class Disconnected:
     """There is no connection, and why; the link goes on trying by itself."""
 
     problem: str
+    kind: type[BrokerUnavailableError] = BrokerUnavailableError
+    """What to raise about it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,7 +22,12 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from device_sdk.broker_url import BrokerUrl
-from device_sdk.errors import SettingsError
+from device_sdk.errors import (
+    BrokerCertificateError,
+    BrokerUnavailableError,
+    OwnCertificateError,
+    SettingsError,
+)
 from device_sdk.link import (
     Connected,
     Disconnected,
@@ -32,6 +37,7 @@ from device_sdk.link import (
     Subscribed,
 )
 from device_sdk.pace import Backoff
+from device_sdk.wire.certificates import why_refused
 
 KEEPALIVE = 30
 CONNECT_TIMEOUT = 10.0
@@ -45,6 +51,8 @@ logger = logging.getLogger(__name__)
 
 Credentials = Callable[[], tuple[str, str] | None]
 """Returns user and password for one connection, or None for an anonymous one."""
+Present = Callable[[ssl.SSLContext], None]
+"""Gives a TLS context the device's own certificate, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +69,16 @@ class MqttLink:
     """A `device_sdk.link.Link` to a real broker."""
 
     def __init__(
-        self, url: BrokerUrl, *, client_id: str, credentials: Credentials, ca: str = ""
+        self,
+        url: BrokerUrl,
+        *,
+        client_id: str,
+        credentials: Credentials,
+        ca: str = "",
+        present: Present | None = None,
+        reconnect: Backoff = RECONNECT,
     ) -> None:
-        """Prepare the link.
+        """Prepare the link. Both the authorities and ``present`` are asked for each connection.
 
         Raises:
             SettingsError: ``ca``, a PEM file of certificate authorities, cannot be used.
@@ -71,7 +86,9 @@ class MqttLink:
         self._url = url
         self._client_id = client_id
         self._credentials = credentials
-        self._tls = _tls_context(ca) if url.tls else None
+        self._ca, self._present, self._reconnect = ca, present, reconnect
+        if url.tls:
+            _tls_context(ca)
         self._report: Callable[[LinkEvent], None] = _nobody
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sealgate-mqtt", daemon=True)
@@ -137,18 +154,19 @@ class MqttLink:
         tries = 0
         while not self._closing.is_set():
             before = self._connections
-            problem = self._connect_and_serve()
+            end = self._connect_and_serve()
             self._live = None
             if self._closing.is_set():
                 return
             tries = 0 if self._connections > before else tries + 1
-            self._report(Disconnected(problem=problem))
-            delay = min(RECONNECT.first * 2.0 ** min(tries, 30), RECONNECT.most)
+            self._report(end)
+            delay = min(self._reconnect.first * 2.0 ** min(tries, 30), self._reconnect.most)
             # A fleet must not come back in one instant when its broker does.
             self._closing.wait(delay * random.uniform(0.5, 1.0))  # noqa: S311
 
-    def _connect_and_serve(self) -> str:
+    def _connect_and_serve(self) -> Disconnected:
         """Serve one connection to its end; return why it ended or was not made."""
+        client: _Client | None = None
         try:
             client = self._make_client()
             refusal: list[str] = []
@@ -159,13 +177,34 @@ class MqttLink:
                 code = client.loop(_LOOP_SECONDS)
         except Exception as error:  # whatever a broker's bytes or the network do to the client
             logger.debug("connection to %s failed", self._url, exc_info=True)
-            return f"the broker {self._url} cannot be reached: {_why(error)}"
+            return self._failed(error)
+        if client.alert:
+            return self._refused(client.alert)
         if refusal:
-            return f"the broker {self._url} does not let this device in: {refusal[0]}"
-        return f"the connection to the broker {self._url} was lost"
+            return Disconnected(
+                problem=f"the broker {self._url} does not let this device in: {refusal[0]}"
+            )
+        return Disconnected(problem=f"the connection to the broker {self._url} was lost")
 
-    def _make_client(self) -> paho.Client:
-        client = paho.Client(
+    def _failed(self, error: Exception) -> Disconnected:
+        alert = getattr(error, "reason", None)
+        if isinstance(alert, str) and why_refused(alert):
+            return self._refused(alert)
+        is_brokers = isinstance(error, ssl.SSLCertVerificationError)
+        return Disconnected(
+            problem=f"the broker {self._url} cannot be reached: {_why(error)}",
+            kind=BrokerCertificateError if is_brokers else BrokerUnavailableError,
+        )
+
+    def _refused(self, alert: str) -> Disconnected:
+        why = why_refused(alert)
+        return Disconnected(
+            problem=f"the broker {self._url} refuses this device's certificate: {why}",
+            kind=OwnCertificateError,
+        )
+
+    def _make_client(self) -> "_Client":
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
             clean_session=True,
@@ -176,8 +215,11 @@ class MqttLink:
         login = self._credentials()
         if login is not None:
             client.username_pw_set(*login)
-        if self._tls is not None:
-            client.tls_set_context(self._tls)
+        if self._url.tls:
+            context = _tls_context(self._ca)
+            if self._present is not None:
+                self._present(context)
+            client.tls_set_context(context)
         # With this set, paho writes to the socket from our thread alone.
         client.on_socket_register_write = _nothing
         client.on_socket_open = _send_at_once
@@ -228,6 +270,22 @@ class MqttLink:
             self._report(Subscribed(connection=number, ticket=ticket, is_refused=refused))
 
         return on_subscribe
+
+
+class _Client(paho.Client):
+    """paho's client, which otherwise keeps to itself why a TLS connection ended."""
+
+    alert = ""
+    """OpenSSL's name of the alert by which the broker refused our certificate. In TLS 1.3 it comes
+    when the handshake is over for us (RFC 8446 4.4.2)."""
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        try:
+            return super()._sock_recv(bufsize)
+        except ssl.SSLError as error:
+            if why_refused(error.reason or ""):
+                self.alert = error.reason
+            raise
 
 
 def _tls_context(ca: str) -> ssl.SSLContext:

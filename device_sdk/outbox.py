@@ -7,9 +7,10 @@ a monotonic clock, by which everything is paced.
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from device_sdk.errors import OutboxFullError
-from device_sdk.evidence import Court, UnfoundedError, judge
+from device_sdk.evidence import Court, UnfoundedError, excuse_revoked, judge
 from device_sdk.link import Publish
 from device_sdk.outbox_limits import OutboxLimits
 from device_sdk.outbox_store import OutboxStore
@@ -17,6 +18,7 @@ from device_sdk.outgoing import Noted, Outgoing, State
 from device_sdk.pace import Backoff, Pace
 from device_sdk.seal import Sealed
 from device_sdk.series import Place, readers_hash
+from device_sdk.trust import Roster
 from device_sdk.wire import cose
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.notice import Event, EventKind
@@ -40,6 +42,8 @@ itself."""
 _MOST_NOTED_AGAIN = 10
 """How often a gateway that had forgotten an outcome may come back with it, while this process runs:
 old notices that somebody plays again look the same."""
+
+_NOBODY: Mapping[str, str] = MappingProxyType({})
 
 logger = logging.getLogger(__name__)
 
@@ -112,19 +116,21 @@ class Outbox:
         last = self._store.series.last(channel, readers_hash(readers))
         return last.next() if last else Place.first()
 
-    def add(self, sealed: Sealed) -> None:
+    def add(self, sealed: Sealed, left_out: Mapping[str, str] = _NOBODY) -> None:
         """Store a sealed message; once this returns it survives a crash.
+
+        ``left_out``: readers of its channel that it is not sealed to, and why.
 
         Raises:
             OutboxFullError: nothing was stored.
             StateFileError: the same.
         """
-        message, size = Outgoing.of(sealed), len(sealed.envelope)
-        self.check_room(size, len(message.slots))
+        message, size = Outgoing.of(sealed, left_out), len(sealed.envelope)
+        self.check_room(size, message.records)
         readers, place = readers_hash(sealed.open_hashes), Place.of(sealed.header.sequence)
         self._store.add(message, sealed.envelope, readers, place)
         self._waiting[message.message_id] = _Way(size)
-        self._records += len(message.slots)
+        self._records += message.records
 
     def get(self, message_id: bytes) -> Outgoing | None:
         """Return one message as it stands."""
@@ -293,6 +299,17 @@ class Outbox:
             logger.warning("%s ended as %s %s", _short(after), after.state, after.detail)
         else:
             logger.info("%s is %s", _short(after), after.state)
+
+    # What a newer roster does.
+
+    def excuse_revoked(self, roster: Roster, now: int) -> None:
+        """Let no open message wait for a reader that the roster revokes."""
+        revoked = [reader for reader in self._store.owing() if roster.is_revoked(reader)]
+        messages = {one.message_id: one for name in revoked for one in self._store.owed_by(name)}
+        pairs = [(one, excuse_revoked(one, roster, now)) for one in messages.values()]
+        self._store.update(pairs)
+        for old, new in pairs:
+            self._moved(old, new)
 
     # What time does. ``trusted`` is the trusted time in Unix seconds.
 

@@ -37,10 +37,14 @@ class OutboxStore:
                     message.closed_at,
                     message.noted,
                     envelope,
-                    len(message.slots),
+                    message.records,
                 ),
             )
             self._put_slots(message, message.slots)
+            self._state.execute_many(
+                _SQL["leave_out"],
+                ((message.message_id, *item) for item in message.left_out.items()),
+            )
 
     def update(self, changes: Iterable[tuple[Outgoing, Outgoing]]) -> None:
         """Store (before, after) in one transaction.
@@ -133,6 +137,14 @@ class OutboxStore:
         """Return the open messages whose time is over."""
         return [self._message(row) for row in self._state.rows(_SQL["overdue"], (trusted,))]
 
+    def owing(self) -> list[str]:
+        """Return everybody who still has to read an open message."""
+        return [row[0] for row in self._state.rows(_SQL["owing"])]
+
+    def owed_by(self, reader: str) -> list[Outgoing]:
+        """Return the open messages that a reader still has to read."""
+        return [self._message(row) for row in self._state.rows(_SQL["owed_by"], (reader,))]
+
     def long_over(self, before: int) -> dict[bytes, int]:
         """Return up to 1,000 messages that expired and ended before a time; as `oldest_over`."""
         return dict(self._state.rows(_SQL["long_over"], (before,)))
@@ -142,6 +154,7 @@ class OutboxStore:
         doomed = [(message_id,) for message_id in message_ids]
         with self._state.transaction():
             self._state.execute_many(_SQL["drop_readers"], doomed)
+            self._state.execute_many(_SQL["drop_left_out"], doomed)
             self._state.execute_many(_SQL["drop"], doomed)
 
     def _message(self, row: Sequence[Any]) -> Outgoing:
@@ -169,4 +182,5 @@ class OutboxStore:
                     _SQL["readers"], (row[0],)
                 )
             ),
+            left_out=dict(self._state.rows(_SQL["left_out"], (row[0],))),
         )

@@ -11,8 +11,8 @@
 | forgotten | it is over, but nobody can say how any more                               |
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Self
 
@@ -67,7 +67,8 @@ class Slot:
     detail: str = ""
     """unreadable: the reader's reason. excused: "excuse" or "revoked"."""
     evidence: bytes = b""
-    """The reader's signed ack or the owner's signed excuse, for whoever wants to check again."""
+    """The reader's signed ack, the owner's signed excuse, or the signed head of the roster that
+    revokes the reader: for whoever wants to check again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +82,8 @@ class Outgoing:
     expires: int
     slots: tuple[Slot, ...]
     """By reader, sorted."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Readers of the channel that it is not sealed to, and why: `device_sdk.channels.LeftOut`."""
     state: State = State.WAITING
     detail: str = ""
     """refused: the reason code. expired: "sender-revoked" or nothing."""
@@ -90,7 +93,7 @@ class Outgoing:
     noted: Noted = Noted.NO
 
     @classmethod
-    def of(cls, sealed: Sealed) -> Self:
+    def of(cls, sealed: Sealed, left_out: Mapping[str, str]) -> Self:
         """Return the record of a message that was sealed just now."""
         header = sealed.header
         return cls(
@@ -103,12 +106,18 @@ class Outgoing:
                 Slot(reader=reader, open_hash=open_hash)
                 for reader, open_hash in sorted(sealed.open_hashes.items())
             ),
+            left_out=dict(left_out),
         )
 
     @property
     def owing(self) -> Sequence[str]:
         """Readers of whom nothing is known yet."""
         return [slot.reader for slot in self.slots if slot.verdict is Verdict.OWED]
+
+    @property
+    def records(self) -> int:
+        """How many readers its record names: what `OutboxLimits.records` counts."""
+        return len(self.slots) + len(self.left_out)
 
     def slot(self, reader: str) -> Slot | None:
         """Return one reader's part."""

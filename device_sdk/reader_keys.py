@@ -55,6 +55,11 @@ class ReaderKeys:
         """Return the newest key of a device that is valid from ``now`` to ``until``, if known."""
         return newest_key(self._known(device, roster).values(), now=now, until=until)
 
+    def latest(self, device: str, roster: Roster) -> KeyStatement | None:
+        """Return the statement of a device with the highest serial, if any is known."""
+        known = self._known(device, roster).values()
+        return max(known, key=lambda statement: statement.serial, default=None)
+
     def highest_serial(self, device: str, roster: Roster) -> int:
         """Return the highest serial that a listed identity of the device ever signed, or 0."""
         return max((s.serial for s in self._known(device, roster).values()), default=0)

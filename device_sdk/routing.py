@@ -8,18 +8,21 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from device_sdk.certificate import OwnCertificate
 from device_sdk.evidence import Court
+from device_sdk.freshness import RosterWatch
 from device_sdk.gateways import Gateways
 from device_sdk.inbox import Inbox
 from device_sdk.keystore import KeyStore
 from device_sdk.link import Publish
+from device_sdk.log_watch import LogWatch
 from device_sdk.outbox import Outbox
 from device_sdk.own_keys import OwnKeys
 from device_sdk.pace import Backoff, Pace
 from device_sdk.queries import Queries
 from device_sdk.reader_keys import ReaderKeys
 from device_sdk.roster_cache import RosterCache
-from device_sdk.trust import Pin
+from device_sdk.trust import Pin, Roster
 from device_sdk.trusted_time import TrustedTime
 from device_sdk.wire.topics import Kind, Topic, Topics
 
@@ -51,10 +54,13 @@ class Parts:
     rosters: RosterCache
     reader_keys: ReaderKeys
     gateways: Gateways
+    log: LogWatch
+    watch: RosterWatch
     queries: Queries
     outbox: Outbox
     inbox: Inbox
     own_keys: OwnKeys
+    certificate: OwnCertificate
 
 
 class Router:
@@ -69,11 +75,14 @@ class Router:
         self._stale: list[str] = []
         self.fresh_keys: set[str] = set()
         """Devices whose key list has come through this connection, or was waited for in vain."""
+        self.keyless: set[str] = set()
+        """Readers of channels whose keys were waited for in vain since this connection was made."""
         self.is_roster_awaited = False
         """Whether somebody has waited for the roster since this connection was made."""
         self._has_head = False
+        self._acted_on = 0
         if parts.rosters.roster is not None:
-            parts.gateways.use(parts.rosters.roster)
+            self._go_by(parts.rosters.roster)
 
     # What to listen to.
 
@@ -90,7 +99,8 @@ class Router:
 
     def _verifiable(self) -> list[str]:
         topics = self._parts.topics
-        filters = [topics.state("+"), self.notice_filter]
+        filters = [topics.state("+"), self.notice_filter, topics.cert(self._name)]
+        filters += [topics.log("+"), topics.proof(self._name)]
         filters += [topics.keys(device) for device in sorted({self._name, *self._watched})]
         return [*filters, self.inbox_filter] if self._is_reading else filters
 
@@ -115,9 +125,11 @@ class Router:
         stale, self._stale = self._stale, []
         return stale
 
-    def watch_keys(self, devices: Iterable[str]) -> None:
-        """Listen to the keys of devices to which this one writes."""
+    def watch_keys(self, devices: Iterable[str]) -> bool:
+        """Listen to the keys of devices to which this one writes; tell whether any are new."""
+        before = len(self._watched)
         self._watched.update(devices)
+        return len(self._watched) > before
 
     def start_reading(self) -> None:
         """Listen to the own inbox: a device that only sends need not hold copies in memory."""
@@ -128,8 +140,10 @@ class Router:
     def connected(self) -> None:
         """There is a new connection: nothing is fresh any more."""
         self.fresh_keys.clear()
+        self.keyless.clear()
         self._has_head = self.is_roster_awaited = False
         self._stale = []
+        self._parts.log.start_over()
 
     def subscribed(self, moment: Moment) -> list[Publish]:
         """The broker delivers now: say everything that may have been missed while offline."""
@@ -173,13 +187,35 @@ class Router:
             )
         if topic.kind is Kind.NOTICE:
             return self._take_notice(data, moment)
-        if topic.kind is Kind.KEYS and data:
+        if topic.kind is Kind.PROOF and topic.owner == self._name:
+            self._parts.log.take_proof(data, moment.now)
+        elif topic.kind is Kind.STATE and data:
+            return self._take_state(topic.owner, data, moment, retained=retained)
+        elif data:
+            self._take_standing(topic, data, roster, moment)
+        return []
+
+    def _take_standing(self, topic: Topic, data: bytes, roster: Roster, moment: Moment) -> None:
+        """Take in what stands at the broker for all, or for this device."""
+        if topic.kind is Kind.KEYS:
             self._parts.reader_keys.take_list(topic.owner, data, roster)
+            self._use_keys(topic.owner, roster)
             if topic.owner in {self._name, *self._watched}:  # nobody asked for the others
                 self.fresh_keys.add(topic.owner)
-        if topic.kind is Kind.STATE and data:
-            return self._take_state(topic.owner, data, moment, retained=retained)
-        return []
+        elif topic.kind is Kind.LOG:
+            self._parts.log.take_head(topic.owner, data, moment.now)
+        elif topic.kind is Kind.CERT and topic.owner == self._name:
+            self._parts.certificate.take(data, roster)
+
+    def _go_by(self, roster: Roster) -> None:
+        self._parts.gateways.use(roster)
+        self._parts.log.entries.use(roster.head.head)
+
+    def _use_keys(self, device: str, roster: Roster) -> None:
+        """Whoever is written to gets mail for its latest key."""
+        latest = self._parts.reader_keys.latest(device, roster)
+        if latest is not None and device in self._watched:
+            self._parts.log.entries.use(latest)
 
     def _take_roster(self, topic: Topic, data: bytes, moment: Moment) -> list[Publish]:
         rosters = self._parts.rosters
@@ -192,17 +228,26 @@ class Router:
             self._has_head = True
         if not is_new or rosters.roster is None:
             return []
-        self._parts.gateways.use(rosters.roster)
+        self._go_by(rosters.roster)
         self._stale = self._verifiable()
+        self.act_on_roster(moment)
         return []
+
+    def act_on_roster(self, moment: Moment) -> None:
+        """Act on the present roster's revocations, once for each roster and start."""
+        roster = self._parts.rosters.roster
+        if roster is not None and roster.version > self._acted_on:
+            self._parts.outbox.excuse_revoked(roster, self.believed(moment))
+            self._acted_on = roster.version
 
     def _take_notice(self, data: bytes, moment: Moment) -> list[Publish]:
         parts = self._parts
-        notice = parts.gateways.verify_notice(data, self._name, moment.now)
+        notice, gateway = parts.gateways.verify_notice(data, self._name, moment.now)
         asked = parts.queries.take(notice)
         roster = parts.rosters.roster
         if roster is None:
             return []
+        parts.watch.heard(gateway, notice.roster_version, roster.version, moment.now)
         court = Court(sender=self._name, roster=roster, aad=parts.pin.aad, now=moment.now)
         parts.outbox.take_events(notice.events, court, asked or {})
         if asked is not None and notice.owed is not None:
@@ -215,11 +260,23 @@ class Router:
         parts = self._parts
         is_back = parts.gateways.take_state(gateway, data, moment.now, moment.tick)
         self.keep_time(moment)
+        self.compare_rosters(moment)
         # A gateway that was away may have missed everything since. What a new connection replays
         # is no news: everything was said when it was made.
         if not is_back or retained:
             return []
         return self._say_everything(moment)
+
+    def compare_rosters(self, moment: Moment) -> None:
+        """Compare the own roster with those by which gateways go, here and at other devices."""
+        parts, roster = self._parts, self._parts.rosters.roster
+        if roster is None:
+            return
+        signed = [(state.gateway, state.roster_version) for state in parts.gateways.states()]
+        for gateway, version in (*signed, *parts.log.rosters.items()):
+            parts.watch.heard(gateway, version, roster.version, moment.now)
+        online = parts.gateways.all_online(moment.now, moment.tick)
+        parts.watch.compare(online, roster.version, moment.now)
 
     # What time it is.
 
@@ -237,7 +294,14 @@ class Router:
     def due(self, moment: Moment) -> list[Publish]:
         """Return what is to be said by now: envelopes, outcomes taken note of, and a query."""
         outbox = self._parts.outbox
-        return outbox.due(moment.tick) + outbox.seen(moment.now) + self._query(moment)
+        said = outbox.due(moment.tick) + outbox.seen(moment.now) + self._query(moment)
+        return said + self._ask_for_proof(moment)
+
+    def _ask_for_proof(self, moment: Moment) -> list[Publish]:
+        gateways, log = self._parts.gateways, self._parts.log
+        online = gateways.online(moment.now, moment.tick)
+        name = online.gateway if online is not None else ""
+        return log.ask(moment.now, moment.tick, name, gateways.heard_at(name))
 
     def _query(self, moment: Moment) -> list[Publish]:
         outbox, inbox, queries = self._parts.outbox, self._parts.inbox, self._parts.queries
@@ -265,7 +329,8 @@ class Router:
     def next_due(self, tick: float) -> float | None:
         """Return the tick at which there will be something to say; None if nothing is open."""
         inbox, outbox = self._parts.inbox, self._parts.outbox
-        ticks = [outbox.next_due(tick), self._parts.queries.next_due()]
+        parts = self._parts
+        ticks = [outbox.next_due(tick), parts.queries.next_due(), parts.log.next_due()]
         wanted_at = inbox.wanted.next_due()
         if wanted_at is not None:
             # What is wanted while a query is under way waits for its answer.

@@ -63,12 +63,14 @@ def seal(
     expires: int,
     sequence: int,
     channel: str = DIRECT,
+    tree_head: bytes = b"",
     threads: int = 1,
 ) -> Sealed:
     """Seal a payload of at most 256 KiB to 1 to 1,000 readers.
 
-    ``issued`` and ``expires`` are Unix seconds. ``threads`` spreads the RSA wraps of many readers;
-    RSA lets go of the interpreter.
+    ``issued`` and ``expires`` are Unix seconds. ``tree_head`` is the signed head of the gateway's
+    log that the sender believes, if any. ``threads`` spreads the RSA wraps of many readers; RSA
+    lets go of the interpreter.
 
     Raises:
         SealError: no reader, too many, or one named twice.
@@ -92,6 +94,7 @@ def seal(
         reader_count=len(readers),
         cek_commitment=cek_commitment(cek, message_id),
         sequence=sequence,
+        tree_head=tree_head,
     )
     protected = header.encode()
     ciphertext = AESGCM(cek).encrypt(iv, plaintext, cose.encrypt_structure(protected, aad))

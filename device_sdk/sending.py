@@ -27,7 +27,7 @@ from device_sdk.wire.limits import (
     MAX_LIFETIME,
     MAX_READERS,
 )
-from device_sdk.wire.names import is_name
+from device_sdk.wire.names import DIRECT, is_name
 from device_sdk.wire.suites import key_id
 
 LIFETIME = timedelta(seconds=DEFAULT_LIFETIME)
@@ -48,6 +48,7 @@ class Draft:
     """Sorted, each once."""
     issued: int
     expires: int
+    channel: str = DIRECT
 
 
 def draft(to: Iterable[object], lifetime: timedelta, now: int) -> Draft:
@@ -68,12 +69,17 @@ def draft(to: Iterable[object], lifetime: timedelta, now: int) -> Draft:
     unique = sorted({str(reader) for reader in readers})
     if not 1 <= len(unique) <= MAX_READERS:
         raise ReadersError(f"a message has 1 to {MAX_READERS} readers, got {len(unique)}")
+    return Draft(readers=tuple(unique), issued=now, expires=now + check_lifetime(lifetime))
+
+
+def check_lifetime(lifetime: timedelta) -> int:
+    """Return a lifetime in seconds. Raises LifetimeError outside a second to 30 days."""
     seconds = int(lifetime.total_seconds())
     if not 1 <= seconds <= MAX_LIFETIME:
         raise LifetimeError(
             f"a message lives for a second to {MAX_LIFETIME // DAY} days, got {lifetime}"
         )
-    return Draft(readers=tuple(unique), issued=now, expires=now + seconds)
+    return seconds
 
 
 def check_clock(message: Draft, past: int) -> None:
@@ -105,7 +111,7 @@ def choose_targets(
     """
     now = message.issued
     roster.check_current(now)
-    _check_sender(sender, sender_kid, roster, now)
+    check_sender(sender, sender_kid, roster, now)
     for reader in message.readers:
         if not roster.is_active(reader, now):
             raise UnknownReaderError(reader)
@@ -118,7 +124,8 @@ def choose_targets(
     return targets
 
 
-def _check_sender(sender: str, kid: bytes, roster: Roster, now: int) -> None:
+def check_sender(sender: str, kid: bytes, roster: Roster, now: int) -> None:
+    """Raise NotAdmittedError unless the roster lists this device as active with its key ``kid``."""
     if roster.is_revoked(sender):
         raise NotAdmittedError(f"the owner has revoked this device, {sender}")
     if not roster.is_active(sender, now):

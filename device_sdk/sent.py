@@ -34,7 +34,8 @@ class Outcome:
     waiting_for: tuple[str, ...]
     """Readers of whom nothing is known."""
     evidence: Mapping[str, bytes] = field(repr=False)
-    """Reader to its signed read ack, or to the owner's signed excuse."""
+    """Reader to its signed read ack, to the owner's signed excuse, or, if it was revoked, to the
+    signed head of the owner's roster by which it is."""
 
     @classmethod
     def of(cls, message: Outgoing) -> "Outcome":
@@ -59,7 +60,12 @@ class SentRecord:
     detail: str
     """refused: the reason code. expired: "sender-revoked" or nothing."""
     channel: str
+    """A channel's name, or "direct"."""
     readers: tuple[str, ...]
+    """Whom it is sealed to."""
+    left_out: Mapping[str, str]
+    """The channel's other readers, to their reason: "no-key" (no reader key of it is known that is
+    valid until the message expires), "revoked", or "inactive"."""
     sent_at: datetime
     expires_at: datetime
     held_at: datetime | None
@@ -75,6 +81,7 @@ class SentRecord:
             detail=message.detail,
             channel=message.channel,
             readers=tuple(slot.reader for slot in message.slots),
+            left_out=message.left_out,
             sent_at=as_datetime(message.issued),
             expires_at=as_datetime(message.expires),
             held_at=as_datetime_or_none(message.held_at),
@@ -112,8 +119,15 @@ class Sent:
         """The message as it stands. Raises UnknownMessageError once it is long over."""
         return self._watcher.record(self.message_id)
 
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Readers of the channel that it could not be sealed to; see `SentRecord.left_out`."""
+        return self.record.left_out
+
     def wait_held(self, timeout: float | None = None) -> None:
         """Wait until the gateway has confirmed that it holds the message on disk.
+
+        It also returns if nobody has to read it any more, as the owner revoked all its readers.
 
         Args:
             timeout: seconds; None waits for ever.

@@ -11,10 +11,12 @@ from typing import Any
 from device_sdk.errors import SettingsError
 from device_sdk.key_file import check_private, write_private_file
 from device_sdk.trust import Pin
-from device_sdk.wire.errors import KeyFormatError
+from device_sdk.wire import bundle
+from device_sdk.wire.errors import KeyFormatError, WireError
+from device_sdk.wire.roster_head import decode_chain, encode_chain
 from device_sdk.wire.topics import DEFAULT_PREFIX, PREFIX_RULE, is_prefix
 
-_ROOT, _SETTINGS = "root.pub", "settings"
+ROOT_FILE, _CHAIN, _SETTINGS = bundle.ROOT, "root.chain", "settings"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,17 +51,25 @@ def read_pin(directory: Path) -> Pin:
         raise SettingsError(
             f"{directory} trusts no owner yet: sealgate device trust ROOT.PUB --dir {directory}"
         )
-    return read_root(directory / _ROOT)
+    pin, chain = read_root(directory / ROOT_FILE), directory / _CHAIN
+    if not chain.exists():
+        return pin
+    try:
+        return pin.after(decode_chain(_read(chain)))
+    except WireError as error:
+        raise SettingsError(f"{chain} is damaged: let the device trust its owner anew") from error
 
 
 def has_pin(directory: Path) -> bool:
     """Tell whether there is a pinned root, readable or not."""
-    return (directory / _ROOT).exists()
+    return (directory / ROOT_FILE).exists()
 
 
 def write_pin(directory: Path, pin: Pin) -> None:
-    """Store the pinned root."""
-    write_private_file(directory / _ROOT, pin.to_pem())
+    """Store the pinned root, and what is known of its successors."""
+    if pin.successions:
+        write_private_file(directory / _CHAIN, encode_chain(pin.successions))
+    write_private_file(directory / ROOT_FILE, pin.to_pem())
 
 
 def read_settings(directory: Path) -> Settings:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from device_sdk.freshness import RosterWarning
+from device_sdk.log_report import LogReport
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReaderKeyStatus:
@@ -27,6 +30,17 @@ class GatewayStatus:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LogStatus:
+    """A gateway's log of rosters and keys, as far as this device believes it."""
+
+    gateway: str
+    size: int
+    """Entries."""
+    at: datetime
+    """When its head was signed, by the gateway's clock."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Status:
     """One moment's view from the device."""
 
@@ -48,9 +62,15 @@ class Status:
     """Oldest first."""
     gateway: GatewayStatus | None
     """None if none was ever heard."""
+    log: LogStatus | None
+    """None before the first head of a log has come."""
+    log_reports: tuple[LogReport, ...]
+    """What was found about the gateway's log, oldest first."""
     copies_waiting: int | None
     """Messages for this device that the gateway holds; None if it did not say."""
     messages_waiting: int
     """Own messages that the gateway has not confirmed yet."""
     messages_held: int
     """Own messages that some reader still has to read."""
+    warnings: tuple[RosterWarning, ...]
+    """What is of concern about the roster: it expires soon, or a gateway goes by another one."""

@@ -3,7 +3,7 @@
 from device_sdk.courier import Courier
 from device_sdk.outgoing import State
 from device_sdk.routing import Moment, Parts
-from device_sdk.status import GatewayStatus, ReaderKeyStatus, Status
+from device_sdk.status import GatewayStatus, LogStatus, ReaderKeyStatus, Status
 from device_sdk.times import as_datetime
 from device_sdk.trust import Roster
 from device_sdk.wire.state import ONLINE
@@ -13,6 +13,7 @@ def status_of(courier: Courier, copies_waiting: int | None) -> Status:
     """Return one moment's view. With the device's lock held."""
     parts, moment = courier.parts, courier.moment()
     roster, counts = parts.rosters.roster, parts.outbox.count_open()
+    courier.router.compare_rosters(moment)
     return Status(
         name=parts.keystore.name,
         fleet=parts.pin.fingerprint,
@@ -32,9 +33,12 @@ def status_of(courier: Courier, copies_waiting: int | None) -> Status:
             for own in parts.keystore.reader_keys
         ),
         gateway=_gateway(parts, moment),
+        log=_log(parts),
+        log_reports=tuple(parts.log.reports()),
         copies_waiting=copies_waiting,
         messages_waiting=counts.get(State.WAITING, 0),
         messages_held=counts.get(State.HELD, 0),
+        warnings=parts.watch.warnings(roster, moment.now),
     )
 
 
@@ -59,3 +63,11 @@ def _gateway(parts: Parts, moment: Moment) -> GatewayStatus | None:
         software=state.software,
         roster_version=state.roster_version,
     )
+
+
+def _log(parts: Parts) -> LogStatus | None:
+    shown = parts.log.believed()
+    if shown is None:
+        return None
+    at = as_datetime(shown.head.time)
+    return LogStatus(gateway=shown.gateway, size=shown.head.size, at=at)

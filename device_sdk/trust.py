@@ -20,6 +20,7 @@ from device_sdk.wire.errors import KeyFormatError, SealgateError, SignatureError
 from device_sdk.wire.excuse import Excuse
 from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.limits import CLOCK_SKEW
+from device_sdk.wire.owner_grant import OwnerGrant
 from device_sdk.wire.roster_head import RootSuccession, RosterHead
 from device_sdk.wire.roster_page import (
     ROLE_DEVICE,
@@ -30,6 +31,8 @@ from device_sdk.wire.roster_page import (
     page_index,
 )
 from device_sdk.wire.suites import VerifyKey, fingerprint, key_id, load_verify_key
+
+_REPLACED = "the roster is signed by a root that the owner has replaced"
 
 
 class TrustError(SealgateError):
@@ -57,6 +60,9 @@ class Pin:
     """The owner's root as this device or gateway pinned it at enrolment."""
 
     root: VerifyKey
+    """The fleet's first one."""
+    successions: tuple[bytes, ...] = ()
+    """How it was replaced before this enrolment: who knows that believes no root before it."""
 
     @classmethod
     def from_spki(cls, spki: bytes) -> "Pin":
@@ -72,6 +78,17 @@ class Pin:
         except (ValueError, UnsupportedAlgorithm) as error:
             raise KeyFormatError("root", expected="a public key in PEM", got="another") from error
         return cls.from_spki(spki)
+
+    def after(self, successions: Iterable[bytes]) -> "Pin":
+        """Return the pin of somebody who knows these successions. Raises WireError."""
+        pin = Pin(self.root, tuple(successions))
+        _ = pin.present
+        return pin
+
+    @property
+    def present(self) -> VerifyKey:
+        """The root that signed last, as far as it is known here. Raises WireError."""
+        return _current_root(self, self.successions)
 
     def to_pem(self) -> bytes:
         """Return the content of ``root.pub``."""
@@ -95,36 +112,63 @@ class Pin:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VerifiedHead:
-    """A roster head that the fleet's root signed; its pages may still be missing."""
+    """A roster head that the fleet's owner signed; its pages may still be missing."""
 
     data: bytes
     head: RosterHead
     root: VerifyKey
-    """The root that signed it: the pinned one, or a successor it vouches for."""
+    """The present root: the pinned one, or a successor that it vouches for."""
+    granted: tuple[VerifyKey, ...] = ()
+    """The keys that may sign for the owner besides, by the present root's grants."""
+
+    def signer(self, kid: bytes) -> VerifyKey:
+        """Return the owner's key of this id; the root if there is none, which then does not fit."""
+        return next((key for key in self.granted if key.kid == kid), self.root)
+
+    def may_sign(self, kid: bytes) -> bool:
+        """Tell whether the key of this id signs for the owner."""
+        return self.signer(kid).kid == kid
 
 
 def verify_head(pin: Pin, data: bytes) -> VerifiedHead:
     """Verify a signed roster head.
 
     Raises:
-        WireError: not a roster head, or not signed by this fleet's root.
+        WireError: not a roster head, or not signed by an owner of this fleet.
+        RollbackError: signed without the successions that the pin knows.
     """
     unverified = cose.parse_signed(RosterHead, data)
-    root = _current_root(pin, unverified.claims)
-    head = unverified.verify(root, pin.aad)
+    head = unverified.claims
     if head.fleet_id != pin.fleet_id:
         raise SignatureError("the roster belongs to another fleet than the pinned root")
-    return VerifiedHead(data=data, head=head, root=root)
+    if head.successions[: len(pin.successions)] != pin.successions:
+        raise RollbackError(_REPLACED)
+    root = _current_root(pin, head.successions)
+    granted = tuple(_granted(grant, root, pin) for grant in head.grants)
+    verified = VerifiedHead(data=data, head=head, root=root, granted=granted)
+    unverified.verify(verified.signer(unverified.kid), pin.aad)
+    return verified
 
 
-def _current_root(pin: Pin, head: RosterHead) -> VerifyKey:
+def _current_root(pin: Pin, successions: Iterable[bytes]) -> VerifyKey:
     root = pin.root
-    for data in head.successions:
-        succession = cose.parse_signed(RootSuccession, data).verify(root, pin.aad)
+    for data in successions:
+        unverified = cose.parse_signed(RootSuccession, data)
+        grant = unverified.claims.grant
+        signer = _granted(grant, root, pin) if grant else root
+        succession = unverified.verify(signer, pin.aad)
         if succession.fleet_id != pin.fleet_id:
             raise SignatureError("a root succession belongs to another fleet")
         root = load_verify_key(succession.next_root_spki)
     return root
+
+
+def _granted(data: bytes, root: VerifyKey, pin: Pin) -> VerifyKey:
+    # A grant of an older root does not verify any more: a rotation ends them all (PROTOCOL 8.4).
+    grant = cose.parse_signed(OwnerGrant, data).verify(root, pin.aad)
+    if grant.fleet_id != pin.fleet_id:
+        raise SignatureError("an owner's grant belongs to another fleet")
+    return grant.owner
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,12 +205,12 @@ class Roster:
     def is_active(self, name: str, now: int, role: str = ROLE_DEVICE) -> bool:
         """Tell whether a device or gateway is listed with a role, unrevoked and unexpired."""
         entry = self.devices.get(name)
-        return (
-            entry is not None
-            and role in entry.roles
-            and not entry.revoked_at
-            and now < entry.not_after
-        )
+        return entry is not None and role in entry.roles and entry.is_active(now)
+
+    def is_member(self, name: str, now: int) -> bool:
+        """Tell the same, in whatever role."""
+        entry = self.devices.get(name)
+        return entry is not None and entry.is_active(now)
 
     def is_revoked(self, name: str) -> bool:
         """Tell whether the owner revoked a device, which differs from never having admitted it."""
@@ -228,7 +272,7 @@ def check_successor(current: VerifiedHead | None, new: VerifiedHead) -> bool:
     # A root that was replaced may be in a thief's hands: it signs nothing any more (PROTOCOL 8.4).
     known = current.head.successions
     if new.head.successions[: len(known)] != known:
-        raise RollbackError("the roster is signed by a root that the owner has replaced")
+        raise RollbackError(_REPLACED)
     if new.head.version > current.head.version:
         return True
     if new.head != current.head:
@@ -261,5 +305,6 @@ def newest_key(statements: Iterable[KeyStatement], *, now: int, until: int) -> K
 
 
 def verify_excuse(data: bytes, roster: Roster, aad: bytes) -> Excuse:
-    """Return an excuse signed by the owner's current root. Raises WireError."""
-    return cose.parse_signed(Excuse, data).verify(roster.head.root, aad)
+    """Return an excuse signed by the owner: by any key that may sign rosters. Raises WireError."""
+    unverified = cose.parse_signed(Excuse, data)
+    return unverified.verify(roster.head.signer(unverified.kid), aad)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from device_sdk.reader_key import ReaderKey, UnwrapError
+from device_sdk.reader_key import UnwrapError
 from device_sdk.trust import Roster, UnknownDeviceError
+from device_sdk.vault import PrivateReaderKey
 from device_sdk.wire import cose
 from device_sdk.wire.content_key import cek_commitment, open_hash, open_token
 from device_sdk.wire.envelope import Copy
@@ -100,7 +101,7 @@ def check_copy(
     return CheckedCopy(copy=copy, digest=digest, aad=aad)
 
 
-def open_copy(checked: CheckedCopy, key: ReaderKey) -> Opened:
+def open_copy(checked: CheckedCopy, key: PrivateReaderKey) -> Opened:
     """Open a checked copy with the reader key that it names.
 
     Raises:
@@ -118,7 +119,7 @@ class _MismatchError(Exception):
     """A value derived from the content key is not the one that the sender published."""
 
 
-def _open(checked: CheckedCopy, key: ReaderKey) -> Opened:
+def _open(checked: CheckedCopy, key: PrivateReaderKey) -> Opened:
     header, reader = checked.header, checked.copy.reader
     cek = key.unwrap(reader.wrapped_cek)
     # A 16-byte key and the same key with 16 zero bytes commit alike: HMAC pads keys with zeros.

@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Literal
 
+from device_sdk.wire import names
 from device_sdk.wire.names import is_name
 from device_sdk.wire.topics import DEFAULT_PREFIX, PREFIX_RULE, is_prefix
 
@@ -29,7 +30,8 @@ class Role(StrEnum):
 
     DEVICE = "device"
     GATEWAY = "gateway"
-    OPERATOR = "operator"
+    OPERATOR = names.OPERATOR
+    JOINER = names.JOINER
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,12 +66,16 @@ RULES: dict[Role, tuple[Rule, ...]] = {
         Rule(access="write", topics="{prefix}/query/{name}"),
         Rule(access="write", topics="{prefix}/seen/{name}"),
         Rule(access="write", topics="{prefix}/announce/{name}"),
+        Rule(access="write", topics="{prefix}/prove/{name}"),
         Rule(access="read", topics="{prefix}/inbox/{name}/#"),
         Rule(access="read", topics="{prefix}/notice/{name}"),
+        Rule(access="read", topics="{prefix}/cert/{name}"),
         Rule(access="read", topics="{prefix}/keys/+"),
         Rule(access="read", topics="{prefix}/roster"),
         Rule(access="read", topics="{prefix}/roster/+"),
         Rule(access="read", topics="{prefix}/state/+"),
+        Rule(access="read", topics="{prefix}/log/+"),
+        Rule(access="read", topics="{prefix}/proof/{name}"),
     ),
     Role.GATEWAY: (
         Rule(access="write", topics="{prefix}/#"),
@@ -79,6 +85,14 @@ RULES: dict[Role, tuple[Rule, ...]] = {
     Role.OPERATOR: (
         Rule(access="read", topics="#"),
         Rule(access="read", topics="$SYS/#"),
+    ),
+    # Whoever holds a ticket. It is not known yet who that is: the owner finds out, by its code.
+    Role.JOINER: (
+        Rule(access="write", topics="{prefix}/join/+"),
+        Rule(access="read", topics="{prefix}/cert/+"),
+        Rule(access="read", topics="{prefix}/roster"),
+        Rule(access="read", topics="{prefix}/roster/+"),
+        Rule(access="read", topics="{prefix}/state/+"),
     ),
 }
 
@@ -95,6 +109,11 @@ def may(client: Client, action: Action, topic: str, *, prefix: str = DEFAULT_PRE
         return False
     access = "write" if action == "publish" else "read"
     return any(_covers(row, levels) for row in _rows(client, access, prefix))
+
+
+def covers(allowed: str, asked: str) -> bool:
+    """Whether one well-formed filter matches every topic that another one matches."""
+    return _covers(allowed.split("/"), asked.split("/"))
 
 
 def check_prefix(prefix: str) -> str:

@@ -12,6 +12,7 @@ from device_sdk.wire.key_statement import KeyStatement, decode_key_list, encode_
 from device_sdk.wire.limits import MAX_KEY_STATEMENTS
 from device_sdk.wire.roster_page import page_hash
 from device_sdk.wire.topics import Topic
+from gateway import transparency
 from gateway.effects import NOTHING, Effects
 from gateway.situation import Situation
 from gateway.store.port import Reading, Transaction
@@ -44,6 +45,7 @@ def take_roster(tx: Transaction, head: bytes, pages: Sequence[bytes], pin: Pin) 
     if not trust.check_successor(current, roster.head):
         return None
     tx.save_roster(StoredRoster(version=roster.version, head=head, pages=roster.pages))
+    transparency.enter(tx, roster.head.head)
     return roster
 
 
@@ -123,6 +125,7 @@ def _take(tx: Transaction, device: str, payload: bytes, situation: Situation) ->
     if result is not KeyResult.NEW:
         return KeyTaken(device=device, result=result, effects=NOTHING)
     tx.add_key_statement(_stored(statement, payload))
+    transparency.enter(tx, statement)
     return KeyTaken(device=device, result=result, effects=Effects(keys=(device,)))
 
 

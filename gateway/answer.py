@@ -9,6 +9,7 @@ from device_sdk.trust import TrustError
 from device_sdk.wire import cbor, cose
 from device_sdk.wire.errors import SignatureError, WireError
 from device_sdk.wire.limits import MAX_BATCH
+from device_sdk.wire.log_proof import Prove
 from device_sdk.wire.notice import MAX_EVENTS, Event
 from device_sdk.wire.query import Query, Seen, Sent
 from device_sdk.wire.reasons import Reason
@@ -28,7 +29,8 @@ _NOTICE_ROOM = MAX_BATCH - 4096
 _UNASKED = 8
 """Outcomes that are told without being asked for, in each piece of an answer."""
 
-D = TypeVar("D", Query, Seen)
+D = TypeVar("D", Query, Seen, Prove)
+A = TypeVar("A", Query, Prove)
 
 
 class Distrust(StrEnum):
@@ -45,10 +47,19 @@ class Distrust(StrEnum):
 
 def open_query(topic: Topic, payload: bytes, situation: Situation) -> Query | Distrust:
     """Return a query that its topic's device signed. Revoked and expired devices get no answer."""
-    query = _open(Query, topic, payload, situation)
-    if isinstance(query, Distrust) or situation.roster is None:
-        return query
-    return query if situation.roster.is_active(query.device, situation.now) else Distrust.INACTIVE
+    return _of_active(Query, topic, payload, situation)
+
+
+def open_prove(topic: Topic, payload: bytes, situation: Situation) -> Prove | Distrust:
+    """Return a question about the log that its topic's device signed, as `open_query`."""
+    return _of_active(Prove, topic, payload, situation)
+
+
+def _of_active(kind: type[A], topic: Topic, payload: bytes, situation: Situation) -> A | Distrust:
+    asked = _open(kind, topic, payload, situation)
+    if isinstance(asked, Distrust) or situation.roster is None:
+        return asked
+    return asked if situation.roster.is_active(asked.device, situation.now) else Distrust.INACTIVE
 
 
 def open_seen(topic: Topic, payload: bytes, situation: Situation) -> Seen | Distrust:

@@ -107,13 +107,19 @@ def _judge_one(
         parsed = topics.parse(topic)
     except TopicError:
         return "a retained message under no topic of the protocol", _RECONCILES, True
-    if parsed.kind is Kind.STATE or (parsed.kind is Kind.ROSTER and situation.roster is None):
+    if parsed.kind in (Kind.STATE, Kind.LOG) or (
+        parsed.kind is Kind.ROSTER and situation.roster is None
+    ):
+        return None
+    if parsed.kind is Kind.CERT and situation.certificates is None:
         return None
     expected = standing(tx, topics, topic, situation).payload
     if expected and sha256(expected).digest() == thing.digest:
         return None
     if parsed.kind is Kind.INBOX:
         return _judge_copy(tx, parsed, owed=bool(expected))
+    if parsed.kind is Kind.CERT:
+        return _judge_certificate(situation, parsed)
     if expected:
         return f"another {parsed.kind} than the ledger's", _RECONCILES, False
     if parsed.kind is Kind.KEYS:
@@ -121,6 +127,13 @@ def _judge_one(
     if parsed.kind is Kind.ROSTER:
         return "a page of another roster", _RECONCILES, True
     return f"a retained message under {parsed.kind}", _RECONCILES, True
+
+
+def _judge_certificate(situation: Situation, topic: Topic) -> tuple[str, str, bool]:
+    roster = situation.roster
+    if roster is None or not roster.is_member(topic.owner, situation.now):
+        return "the certificate of somebody who is no member", _RECONCILES, True
+    return "another certificate than the bundle's", _RECONCILES, False
 
 
 def _judge_copy(tx: Reading, topic: Topic, *, owed: bool) -> tuple[str, str, bool]:

@@ -11,13 +11,24 @@ from gateway.bundle import ROOT_FILE
 from gateway.enrolment import IDENTITY_FILE, JOIN_REQUEST_FILE
 from gateway.errors import GatewayError
 from gateway.login import OPERATOR_FILE
+from gateway.own_certificate import CA_FILE, CERTIFICATE_FILE
+from gateway.requests import DIRECTORY
 from gateway.settings import SETTINGS_FILE
 from gateway.store.lock import LOCK_FILE
 from gateway.store.sqlite_image import read_image
 from gateway.store.sqlite_pages import MAGIC
 from gateway.store.sqlite_walk import Stray, Walk
 
-_OURS = (IDENTITY_FILE, JOIN_REQUEST_FILE, OPERATOR_FILE, ROOT_FILE, SETTINGS_FILE, LOCK_FILE)
+_OURS = (
+    CA_FILE,
+    CERTIFICATE_FILE,
+    IDENTITY_FILE,
+    JOIN_REQUEST_FILE,
+    LOCK_FILE,
+    OPERATOR_FILE,
+    ROOT_FILE,
+    SETTINGS_FILE,
+)
 _SERVE = "let the gateway serve a moment: it erases when it starts"
 _STILL_READ = f"{_SERVE}; if it does, end what keeps the ledger open for reading"
 _KINDS = (
@@ -51,6 +62,8 @@ def foreign_files(data: Path, ledger: str, known: Iterable[Path]) -> Iterator[Fi
     ours = {data / name for name in (*_OURS, ledger, f"{ledger}-wal", f"{ledger}-shm")}
     expected = {path.resolve() for path in known}
     for path in files_in(data):
+        if data / DIRECTORY in path.parents:  # join requests, for the owner
+            continue
         if path in ours or expected & {path.resolve(), *path.resolve().parents}:
             continue
         try:

@@ -1,7 +1,8 @@
 """The owner's public bundle: read at start, watched afterwards, believed only by its signatures.
 
-Its files are ``root.pub``, ``roster`` and ``keys/{device}``. The root is pinned at the first start,
-in the gateway's own directory: from then on a bundle of another root is another fleet's.
+Its files are ``root.pub``, ``roster``, ``keys/{device}``, ``certs/{name}`` and those in
+``excuses/``. The root is pinned at the first start, in the gateway's own directory: from then on a
+bundle of another root is another fleet's.
 """
 
 import asyncio
@@ -14,21 +15,26 @@ from pathlib import Path
 import structlog
 
 from device_sdk.trust import Pin, Roster
+from device_sdk.wire import bundle as bundle_names
 from device_sdk.wire.errors import KeyFormatError, SealgateError
 from device_sdk.wire.limits import MAX_KEY_STATEMENTS, MAX_STATEMENT
 from device_sdk.wire.names import is_name
 from device_sdk.wire.roster_page import decode_bundle
 from gateway import admit
+from gateway.bundle_excuses import BundleExcuses
+from gateway.certificates import CERTIFICATES, read_certificates
 from gateway.effects import NOTHING, Effects, merged
 from gateway.errors import GatewayError
-from gateway.files import write_whole
+from gateway.files import Stamp, stamp_of, write_whole
 from gateway.keeper import Keeper
 from gateway.store.port import Transaction
 
-ROOT_FILE = "root.pub"
-_ROSTER_FILE, _KEYS = "roster", "keys"
+ROOT_FILE = bundle_names.ROOT
+_ROSTER_FILE, _KEYS, _EXCUSES = bundle_names.ROSTER, bundle_names.KEYS, bundle_names.EXCUSES
 _DEVICES_AT_A_TIME = 100
 """In one transaction: others want to write, too."""
+_EXCUSE_AGAIN = 30.0
+"""Seconds after which excuses are tried again: their messages may have come meanwhile."""
 
 
 class BundleError(GatewayError):
@@ -81,19 +87,29 @@ def read_root(path: Path) -> Pin:
 class BundleWatch:
     """Takes the bundle into the ledger, again whenever a file of it changes."""
 
-    def __init__(self, directory: Path, keeper: Keeper) -> None:
+    def __init__(
+        self, directory: Path, keeper: Keeper, excuse_again: float = _EXCUSE_AGAIN
+    ) -> None:
         self._directory = directory
         self._keeper = keeper
-        self._stamp: frozenset[tuple[str, int, int, int]] = frozenset()
+        self._excuses = BundleExcuses(directory / _EXCUSES, keeper)
+        self._excuse_again = excuse_again
+        self._stamp: frozenset[Stamp] = frozenset()
         self._problem: SealgateError | None = None
         self._log = structlog.get_logger("gateway.bundle")
 
     async def changes(self, poll: float) -> AsyncIterator[Taken]:
         """Yield what each change of the bundle brought; a bad one is logged once and refused."""
+        clock = asyncio.get_running_loop().time
+        excused_at = clock()
         while True:
             await asyncio.sleep(poll)
             if self._look() != self._stamp:
                 yield await self.take()
+                excused_at = clock()
+            elif clock() - excused_at >= self._excuse_again:
+                yield Taken(effects=await self._excuses.take())
+                excused_at = clock()
 
     async def take_first(self) -> None:
         """Take the bundle at start. Raises what is wrong with it if there is no roster yet."""
@@ -108,7 +124,8 @@ class BundleWatch:
         try:
             self._check_root()
             roster = await self._take_roster()
-            effects = await self._take_keys()
+            taken = [await self._take_keys(), await self._take_certificates()]
+            effects = merged([*taken, await self._excuses.take()])
         except (SealgateError, OSError) as error:
             # Also half a bundle, which somebody is just copying: its next change is looked at.
             self._log.error("bundle_refused", reason=str(error))
@@ -117,18 +134,13 @@ class BundleWatch:
         self._problem = None
         return Taken(roster=roster, effects=effects)
 
-    def _look(self) -> frozenset[tuple[str, int, int, int]]:
+    def _look(self) -> frozenset[Stamp]:
         paths = [self._directory / ROOT_FILE, self._directory / _ROSTER_FILE]
-        stamps = []
-        with contextlib.suppress(OSError):  # no keys yet, or the bundle is away for a moment
-            paths += (self._directory / _KEYS).iterdir()
-        for path in paths:
-            try:
-                stat = path.stat()
-            except OSError:
-                continue
-            stamps.append((path.name, stat.st_mtime_ns, stat.st_size, stat.st_ino))
-        return frozenset(stamps)
+        for directory in (_KEYS, CERTIFICATES):
+            with contextlib.suppress(OSError):  # none yet, or the bundle is away for a moment
+                paths += (self._directory / directory).iterdir()
+        paths += self._excuses.paths()
+        return frozenset(stamp for path in paths if (stamp := stamp_of(path)) is not None)
 
     def _check_root(self) -> None:
         if read_root(self._directory / ROOT_FILE).fingerprint != self._keeper.pin.fingerprint:
@@ -155,6 +167,19 @@ class BundleWatch:
             some = found[at : at + _DEVICES_AT_A_TIME]
             taken += await self._keeper.write(partial(self._take_some, some))
         return merged(one.effects for one in taken)
+
+    async def _take_certificates(self) -> Effects:
+        situation = self._keeper.situation
+        if situation.roster is None:
+            return NOTHING
+        known = situation.certificates or {}
+        # In a thread, as thousands take a second.
+        found = await asyncio.to_thread(
+            read_certificates, self._directory, situation.roster, known, situation.now
+        )
+        self._keeper.take_certificates(found)
+        changed = [name for name in {**known, **found} if known.get(name) != found.get(name)]
+        return Effects(certificates=tuple(sorted(changed)))
 
     def _take_some(
         self, lists: Sequence[tuple[str, bytes]], tx: Transaction

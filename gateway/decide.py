@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from device_sdk.trust import verify_head
 from device_sdk.wire.errors import SealgateError, TopicError
+from device_sdk.wire.log_proof import Prove
 from device_sdk.wire.query import Query
 from device_sdk.wire.topics import FROM_DEVICES, Kind, Topic, Topics
-from gateway import acknowledge, admit, adopt, answer, hold
+from gateway import acknowledge, admit, adopt, answer, certificates, hold
 from gateway.acknowledge import AckResult
 from gateway.adopt import Found
 from gateway.effects import NOTHING, Effects, merged
@@ -30,6 +31,7 @@ class Decision:
     visit: tuple[str, ...] = ()
     """Topics at which something else stands than should."""
     query: Query | None = None
+    prove: Prove | None = None
     wait: bool = False
     """A read ack to be looked at again when the first reconcile has ended."""
     left: int = 0
@@ -42,6 +44,8 @@ class Decision:
     """The work of `gateway.fault_points.ARRIVING` that was written into the ledger."""
     overtaken: int = 0
     """The version of a roster of our owner's at the broker that is newer than ours."""
+    is_request: bool = False
+    """A join request, to be kept for the owner."""
     log: dict[str, str] = field(default_factory=dict)
     """What the operator should know: ids only in short."""
 
@@ -76,6 +80,8 @@ def _decide(tx: Transaction, arrival: Arrival, topics: Topics, situation: Situat
 def _from_device(tx: Transaction, topic: Topic, payload: bytes, situation: Situation) -> Decision:
     if topic.kind is Kind.SEND:
         return _send(tx, topic, payload, situation)
+    if topic.kind is Kind.JOIN:
+        return Decision(is_request=True)
     if topic.kind is Kind.READ:
         return _read(tx, topic, payload, situation)
     if topic.kind is Kind.QUERY:
@@ -88,6 +94,9 @@ def _from_device(tx: Transaction, topic: Topic, payload: bytes, situation: Situa
         if isinstance(seen, answer.Distrust):
             return _distrust(topic, seen)
         return Decision(effects=answer.note_seen(tx, seen), done="seen")
+    if topic.kind is Kind.PROVE:
+        prove = answer.open_prove(topic, payload, situation)
+        return Decision(prove=prove) if isinstance(prove, Prove) else _distrust(topic, prove)
     taken = admit.announce(tx, topic, payload, situation)
     if taken.result in (admit.KeyResult.NEW, admit.KeyResult.KNOWN):
         return Decision(effects=taken.effects, done="announce")
@@ -135,9 +144,12 @@ def _retained(
         return Decision(effects=judged.effects, found=judged.found, left=judged.until, done=done)
     if topic.kind is Kind.KEYS:
         return _keys(tx, arrival, topic, topics, situation)
+    if topic.kind is Kind.CERT:
+        visit, left = certificates.judge(situation, topic.owner, arrival.payload)
+        return Decision(visit=(arrival.topic,) if visit else (), left=left)
     if topic.kind is Kind.ROSTER:
         return _roster(tx, arrival, topic, topics, situation)
-    return Decision(visit=(arrival.topic,))  # a notice, which is for now or never
+    return Decision(visit=(arrival.topic,))  # a notice or proof, which is for now or never
 
 
 def _keys(

@@ -30,6 +30,8 @@ class Effects:
     """Copies to remove with a zero-length RETAIN publish."""
     keys: tuple[str, ...] = ()
     """Devices whose key list is to be published again."""
+    certificates: tuple[str, ...] = ()
+    """Members whose certificate is to be published again, or cleared."""
     tell: tuple[Tell, ...] = ()
     erase: bool = False
     """Something was dropped: let `Ledger.erase` remove its bytes from the files soon."""
@@ -45,6 +47,7 @@ def merged(effects: Iterable[Effects]) -> Effects:
         publish=tuple(ref for one in every for ref in one.publish),
         clear=tuple(ref for one in every for ref in one.clear),
         keys=tuple(dict.fromkeys(device for one in every for device in one.keys)),
+        certificates=tuple(dict.fromkeys(name for one in every for name in one.certificates)),
         tell=tuple(tell for one in every for tell in one.tell),
         erase=any(one.erase for one in every),
     )

@@ -131,7 +131,7 @@ class ExcuseResult(StrEnum):
     NOTHING_OWED = "nothing-owed"
     UNKNOWN_MESSAGE = "unknown-message"
     REFUSED = "refused"
-    """Malformed, not by the owner's current root, or there is no roster to tell."""
+    """Malformed, not signed by the owner, or there is no roster to tell."""
 
 
 def excuse(tx: Transaction, payload: bytes, situation: Situation) -> tuple[ExcuseResult, Effects]:

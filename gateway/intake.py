@@ -28,6 +28,9 @@ class Sorting(Protocol):
     def on_state(self, arrival: Arrival) -> None:
         """A gateway's state, ours or another's."""
 
+    def on_log_head(self, arrival: Arrival) -> None:
+        """The head of a gateway's log, ours or another's."""
+
     def on_marker(self, arrival: Arrival) -> None:
         """Something came back that we published to ourselves."""
 
@@ -45,7 +48,7 @@ class Intake:
         self._keeper = keeper
         self._topics = topics
         self._marker = marker
-        self._states = topics.state("")
+        self._states, self._logs = topics.state(""), topics.log("")
         self._sorting = sorting
         self._waiting: list[Arrival] = []
         self._log = structlog.get_logger("gateway.intake")
@@ -74,6 +77,9 @@ class Intake:
             return arrival.retained
         if arrival.topic.startswith(self._states):
             self._sorting.on_state(arrival)
+            return False
+        if arrival.topic.startswith(self._logs):
+            self._sorting.on_log_head(arrival)
             return False
         return True
 

@@ -5,7 +5,7 @@ Whoever decides asks here at the moment it decides, so nobody acts on an old ros
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ import structlog
 
 from device_sdk.identity import Identity
 from device_sdk.trust import Pin, Roster
+from device_sdk.wire.certificates import MemberCertificate
 from gateway import admit, clock
 from gateway.enrolment import admitted_name
 from gateway.errors import GatewayError, LedgerUnavailableError
@@ -185,6 +186,10 @@ class Keeper:
         if not fails:
             self._log.info("ledger_available")
         self.on_change()
+
+    def take_certificates(self, certificates: Mapping[str, MemberCertificate]) -> None:
+        """Go by these certificates from now on."""
+        self._situation = replace(self._situation, certificates=certificates)
 
     def _renew(self, roster: Roster | None = None) -> None:
         before = self._situation

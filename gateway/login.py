@@ -8,13 +8,14 @@ from pathlib import Path
 from device_sdk.trust import Roster
 from device_sdk.wire.errors import SealgateError
 from device_sdk.wire.login import make_token, parse_token, verify_token
+from device_sdk.wire.names import is_name
 from device_sdk.wire.roster_page import ROLE_DEVICE, ROLE_GATEWAY
 from gateway.access import Client, Role
 from gateway.files import write_whole
 from gateway.keeper import Keeper
 from gateway.link.port import Credentials
 
-OPERATOR = "operator"
+OPERATOR, JOIN = "operator", str(Role.JOINER)
 OPERATOR_FILE = "operator-password"
 _ROLES = ((ROLE_GATEWAY, Role.GATEWAY), (ROLE_DEVICE, Role.DEVICE))
 _PASSWORD_BYTES = 24
@@ -48,13 +49,16 @@ class Doorkeeper:
         self._keeper = keeper
         self._operator = operator.encode()
 
-    def __call__(self, _client_id: str, user: str, password: str) -> Client | None:
+    def __call__(self, client_id: str, user: str, password: str) -> Client | None:
         """Return the client, or None if user name and password prove nothing."""
         roster = self._keeper.situation.roster
         if user == OPERATOR and hmac.compare_digest(password.encode(), self._operator):
             return Client(name=OPERATOR, role=Role.OPERATOR)
         if roster is None:
             return None
+        if user == JOIN:
+            # It can only ask: the owner finds out, by a ticket's code, who that is.
+            return Client(name=client_id, role=Role.JOINER) if is_name(client_id) else None
         for roster_role, role in _ROLES:
             if roster.is_active(user, self._keeper.wall, roster_role):
                 known = self._is_proven(roster, user, password, roster_role)

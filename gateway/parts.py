@@ -7,7 +7,9 @@ from gateway.deliver import Deliverer, Errand
 from gateway.effects import NOTHING, Effects
 from gateway.keeper import Keeper
 from gateway.link.port import Connection
+from gateway.log_head import LogHead
 from gateway.presence import Presence
+from gateway.requests import Requests
 from gateway.session import Session
 from gateway.standing import copy_topic
 from gateway.tell import Teller
@@ -17,18 +19,22 @@ _DONE = Errand(0)
 
 
 class Parts:
-    """Deliverer, teller, presence and upkeep of one gateway, and the session of the moment.
+    """Deliverer, teller, presence, log and upkeep of one gateway, and the session of the moment.
 
     Raises NoRosterError or NotAdmittedError if the gateway has no name in the fleet.
     """
 
-    def __init__(self, keeper: Keeper, topics: Topics, ledger_id: bytes) -> None:
+    def __init__(
+        self, keeper: Keeper, topics: Topics, ledger_id: bytes, requests: Requests | None = None
+    ) -> None:
         self.keeper = keeper
+        self._requests = requests
         self.name = keeper.name
         self._topics = topics
         self.deliverer = Deliverer(keeper, topics, self.carry_out)
         self.teller = Teller(keeper, topics, ledger_id)
         self.presence = Presence(keeper, topics, ledger_id, self.name)
+        self.log_head = LogHead(keeper, topics, self.name)
         self.upkeep = Upkeep(keeper, topics, self.deliverer, self.carry_out)
         self.upkeep.on_tick = self._on_tick
         self._left: dict[str, int] = {}
@@ -40,7 +46,11 @@ class Parts:
         if effects is NOTHING:
             return _DONE
         copies = [copy_topic(self._topics, ref) for ref in (*effects.publish, *effects.clear)]
-        errand = self.deliverer.visit([*copies, *map(self._topics.keys, effects.keys)])
+        keys = map(self._topics.keys, effects.keys)
+        certificates = map(self._topics.cert, effects.certificates)
+        errand = self.deliverer.visit([*copies, *keys, *certificates])
+        if effects.keys:
+            self.log_head.grown()
         if effects.tell:
             self.teller.tell(effects.tell, after=errand)
         if effects.erase:
@@ -57,7 +67,9 @@ class Parts:
             deliverer=self.deliverer,
             teller=self.teller,
             presence=self.presence,
+            log_head=self.log_head,
             carry_out=self.carry_out,
+            requests=self._requests,
         )
         # What nobody could judge is cleared in time also if connections do not last as long.
         self._session.sweeper.left = self._left
@@ -73,6 +85,9 @@ class Parts:
         async for taken in watch.changes(poll):
             if taken.roster is not None:
                 _ = self.keeper.name
+                self.log_head.grown()
+                if self._requests is not None:
+                    self._requests.tidy(taken.roster)
                 await self._publish(before, taken.roster)
                 await self.upkeep.sweep()
                 if self._session is not None:

@@ -33,7 +33,7 @@ _WALK = 256
 """Copies that are looked up, or found missing, at once."""
 _BY_NAME = 64
 """Topics asked for one by one in one question."""
-_TRUST = (Kind.KEYS, Kind.ROSTER, Kind.NOTICE)
+_TRUST = (Kind.KEYS, Kind.CERT, Kind.ROSTER, Kind.NOTICE, Kind.PROOF, Kind.LOG)
 
 
 def always_subscribed(topics: Topics) -> list[str]:
@@ -161,7 +161,8 @@ class Sweeper:
     async def _publish_trust(self, replay: Replay) -> None:
         devices = await self._keeper.read(lambda tx: tx.devices_with_keys())
         keys = [self._topics.keys(device) for device in devices]
-        self._deliverer.visit(await self._absent(keys, replay))
+        certificates = map(self._topics.cert, self._keeper.situation.certificates or ())
+        self._deliverer.visit(await self._absent([*keys, *certificates], replay))
         if self._keeper.overtaken:
             self._log.error(
                 "roster_overtaken", hint="the broker has a newer roster: get the bundle"

@@ -22,7 +22,9 @@ from gateway.link.address import BrokerAddress
 from gateway.link.paho import PahoLink
 from gateway.link.port import Connection, Credentials, LinkError, LinkLostError
 from gateway.login import Doorkeeper, operator_password, own_credentials
+from gateway.own_certificate import OwnCertificate
 from gateway.parts import Parts
+from gateway.requests import Requests
 from gateway.secret_files import read_password, read_secret
 from gateway.settings import Settings
 from gateway.situation import Limits
@@ -102,7 +104,10 @@ class Gateway:
         watch = None if settings.bundle is None else BundleWatch(settings.bundle, keeper)
         if watch is not None:
             await watch.take_first()
-        parts = Parts(keeper, self._topics, await keeper.read(lambda tx: tx.ledger_id()))
+        requests = Requests(settings.data)
+        ledger_id = await keeper.read(lambda tx: tx.ledger_id())
+        parts = Parts(keeper, self._topics, ledger_id, requests)
+        requests.tidy(keeper.roster)
         async with self._broker(keeper) as address, asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.upkeep.run(settings.tick))
             tasks.create_task(parts.upkeep.publish_due(settings.tick))
@@ -157,6 +162,11 @@ class Gateway:
 
     def _link(self, parts: Parts, address: BrokerAddress, *, watching: bool = False) -> PahoLink:
         settings = self._settings
+        own = OwnCertificate(settings.data, settings.bundle, parts.keeper)
+        # A user of the broker's own has to do with a broker that is nobody's of this fleet.
+        ca = settings.ca
+        if address.tls and not address.user and ca is None:
+            ca = own.authorities()
         if address.user:
             fixed = address.credentials(read_password(settings.password_file))
 
@@ -165,6 +175,8 @@ class Gateway:
         else:
 
             def credentials() -> Credentials | None:
+                if address.tls and settings.ca is None and ca is not None and own.is_there:
+                    return None  # the broker takes the user name from the certificate
                 return own_credentials(parts.keeper, parts.name)
 
         return PahoLink(
@@ -172,7 +184,8 @@ class Gateway:
             client_id=f"{parts.name}-watch" if watching else parts.name,
             credentials=credentials,
             will=None if watching else parts.presence.will,
-            ca=settings.ca,
+            ca=ca,
+            present=own.present,
             lasting=not watching,
         )
 

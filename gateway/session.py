@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+import structlog
+
 from device_sdk.wire.topics import Topics
 from gateway import copies
 from gateway.decide import Decision
@@ -13,8 +15,11 @@ from gateway.fault_points import reached
 from gateway.intake import Intake
 from gateway.keeper import Keeper
 from gateway.link.port import Arrival, Connection
+from gateway.log_head import LogHead
 from gateway.presence import Presence
+from gateway.prover import Prover
 from gateway.reconcile import Sweeper, always_subscribed
+from gateway.requests import RequestResult, Requests
 from gateway.tell import Teller
 
 
@@ -31,7 +36,9 @@ class Session:
         deliverer: Deliverer,
         teller: Teller,
         presence: Presence,
+        log_head: LogHead,
         carry_out: Callable[[Effects], Errand],
+        requests: Requests | None,
     ) -> None:
         marker = topics.notice(name)
         self._connection = connection
@@ -41,8 +48,12 @@ class Session:
         self._deliverer = deliverer
         self._teller = teller
         self._presence = presence
+        self._log_head = log_head
         self._carry_out = carry_out
+        self._requests = requests
+        self._log = structlog.get_logger("gateway.session")
         self._intake = Intake(connection, keeper, topics, marker, self)
+        self._prover = Prover(keeper, topics, name, log_head.shown)
         self.sweeper = Sweeper(connection, keeper, topics, deliverer, name)
         self._enquiries = Enquiries(keeper, teller, carry_out, self.sweeper.undecided)
 
@@ -56,10 +67,12 @@ class Session:
             tasks.create_task(self._deliverer.run(self._connection))
             tasks.create_task(self._teller.run(self._connection))
             tasks.create_task(self._enquiries.run(self._connection))
+            tasks.create_task(self._prover.run(self._connection))
             reached("connected")
             await self._connection.subscribe([*always_subscribed(self._topics), self._marker])
             reached("subscribed")
             tasks.create_task(self._presence.run(self._connection, state_interval))
+            tasks.create_task(self._log_head.run(self._connection))
             self._deliverer.visit(self._presence.left_behind())
             await self._keeper.write(lambda tx: copies.make_all_due(tx, self._keeper.situation.now))
             await self.sweeper.sweep_first()
@@ -88,6 +101,20 @@ class Session:
         elif arrival.retained:
             self._deliverer.visit([arrival.topic])
 
+    def on_log_head(self, arrival: Arrival) -> None:
+        if not (arrival.retained and arrival.payload):
+            return
+        if arrival.topic == self._log_head.topic:
+            self._log_head.note(arrival.payload)
+        else:
+            self._deliverer.visit([arrival.topic])  # nobody else is at work under this prefix
+
+    def _keep_request(self, arrival: Arrival, requests: Requests) -> None:
+        name, roster = self._topics.parse(arrival.topic).owner, self._keeper.situation.roster
+        result = requests.take(name, arrival.payload, roster)
+        if result is not RequestResult.KNOWN:  # a device asks again and again
+            self._log.info("join_request", device=name, result=result)
+
     def on_marker(self, arrival: Arrival) -> None:
         self.sweeper.replays.note_marker(arrival.payload)
 
@@ -97,5 +124,9 @@ class Session:
         self._carry_out(decision.effects)
         if decision.visit:
             self._deliverer.visit(decision.visit)
+        if decision.is_request and self._requests is not None:
+            self._keep_request(arrival, self._requests)
         if decision.query is not None:
             self._enquiries.ask(decision.query)
+        if decision.prove is not None:
+            self._prover.ask(decision.prove)

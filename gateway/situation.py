@@ -1,9 +1,11 @@
 """What the gateway knows besides its ledger when it decides: the fleet, the time, its limits."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from device_sdk.trust import Pin, Roster
 from device_sdk.wire import limits as wire_limits
+from device_sdk.wire.certificates import MemberCertificate
 
 GIB = 1024**3
 
@@ -38,3 +40,5 @@ class Situation:
     reconciled: bool = True
     """The first reconcile has ended: only then is *unknown* the truth (PROTOCOL 13.6)."""
     limits: Limits = Limits()
+    certificates: Mapping[str, MemberCertificate] | None = None
+    """Those that the owner's bundle has; None without a bundle, when nobody can say."""

@@ -1,14 +1,15 @@
 """What should stand under a topic right now, decided against the ledger's current row.
 
 Nothing else decides what is published with RETAIN, so that whoever asks, however late, and for
-whatever reason, publishes the right thing (PROTOCOL 13.5, 13.6). The state is `gateway.presence`'s.
+whatever reason, publishes the right thing (PROTOCOL 13.5, 13.6). The state is `gateway.presence`'s,
+the head of the log `gateway.log_head`'s.
 """
 
 from dataclasses import dataclass
 
 from device_sdk.wire.errors import TopicError
 from device_sdk.wire.topics import Kind, Topic, Topics
-from gateway import admit, copies
+from gateway import admit, certificates, copies
 from gateway.situation import Situation
 from gateway.store.port import Reading
 from gateway.store.records import CopyRef
@@ -46,6 +47,8 @@ def standing(tx: Reading, topics: Topics, topic: str, situation: Situation) -> S
         return Standing(topic=topic, payload=cut[0], expires=cut[1], ref=ref)
     if parsed.kind is Kind.KEYS:
         return Standing(topic=topic, payload=admit.key_list(tx, parsed.owner, situation.now))
+    if parsed.kind is Kind.CERT:
+        return Standing(topic=topic, payload=certificates.payload(situation, parsed.owner))
     if parsed.kind is Kind.ROSTER:
         return Standing(topic=topic, payload=_roster_part(parsed, situation))
     return Standing(topic=topic, payload=b"")

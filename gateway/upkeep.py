@@ -9,6 +9,7 @@ from gateway.deliver import Deliverer, Errand
 from gateway.effects import Effects
 from gateway.fault_points import reached
 from gateway.keeper import Keeper
+from gateway.roster_expiry import RosterExpiry
 from gateway.standing import copy_topic
 from gateway.store.port import Transaction
 from gateway.store.records import CopyRef
@@ -36,6 +37,7 @@ class Upkeep:
         self._deliverer = deliverer
         self._carry_out = carry_out
         self._erase = asyncio.Event()
+        self._expiry = RosterExpiry()
         self.on_tick: Callable[[], None] = lambda: None
 
     def erase_soon(self) -> None:
@@ -49,6 +51,7 @@ class Upkeep:
             await self._keeper.tick()
             if ticks % _SWEEP_TICKS == 0:
                 await self.sweep()
+            self._expiry.say(self._keeper.situation)
             self.on_tick()
             await asyncio.sleep(seconds)
             ticks += 1

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -40,6 +41,20 @@ def _program(name: str) -> str:
 def mosquitto() -> str:
     """The path of Mosquitto; the test is skipped without it (`make test` installs it)."""
     return _program("mosquitto")
+
+
+@pytest.fixture(scope="session")
+def softoken() -> str:
+    """A C compiler, beside NSS's softoken; skipped without them (`make test` installs them)."""
+    if not any(Path("/usr/lib").glob("*/libsoftokn3.so")):
+        pytest.skip("libsoftokn3.so is not installed")
+    return _program("cc")
+
+
+@pytest.fixture(scope="session")
+def softhsm() -> str:
+    """The path of softhsm2-util; skipped without it (`make test` installs it)."""
+    return _program("softhsm2-util")
 
 
 @pytest.fixture(scope="session")

@@ -41,14 +41,21 @@ def send(
     ],
     directory: Directory,
     to: Annotated[
-        list[str], typer.Option(metavar="NAME", help="A reader; may be given several times.")
-    ],
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A reader; may be given several times."),
+    ] = None,
+    channel: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Instead: all readers that the owner gave a channel."),
+    ] = None,
     lifetime: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="TIME", help="How long it may wait to be read, such as 90s, 15m, 12h or 7d."
+            metavar="TIME",
+            help="How long it may wait to be read, such as 90s, 15m, 12h or 7d [7d, or the "
+            "channel's].",
         ),
-    ] = "7d",
+    ] = None,
     timeout: Annotated[
         float,
         typer.Option(
@@ -73,7 +80,7 @@ def send(
     ca: Ca = None,
     as_json: AsJson = False,
 ) -> None:
-    """Seal a message to its readers, wait until the gateway holds it, and print its id.
+    """Seal a message to readers or a channel, wait until the gateway holds it, and print its id.
 
     If nobody confirms it in time, the command fails, but the message is stored: the next command
     that connects this device sends it.
@@ -81,9 +88,14 @@ def send(
     from device_sdk.cli.output import outcome_as_lines, sent_as_json
 
     terminal: Terminal = ctx.obj
-    life, content = _lifetime(lifetime), _payload(payload)
+    if bool(to) == (channel is not None):
+        raise typer.BadParameter("expected either --to or --channel")
+    life = None if lifetime is None else _lifetime(lifetime)
+    content = _payload(payload)
     with _open(ctx, directory, passphrase_file, broker, password_file, ca) as opened:
-        sent = opened.send(content, to, lifetime=life, timeout=timeout)
+        sent = opened.send(content, to or None, channel=channel, lifetime=life, timeout=timeout)
+        for reader, why in sent.left_out.items():
+            terminal.warn(f"{reader} is left out ({why})")
         sent.wait_held(timeout)
         if as_json:
             terminal.json(sent_as_json(sent.record))
@@ -227,7 +239,7 @@ def _open(
     ca: Path | None,
 ) -> "Device":
     from device_sdk.device import Device
-    from device_sdk.keystore import IDENTITY_FILE
+    from device_sdk.file_vault import IDENTITY_FILE
 
     terminal: Terminal = ctx.obj
     passphrase = terminal.passphrase(passphrase_file, key_file=directory / IDENTITY_FILE)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from device_sdk.log_report import LogReport
 from device_sdk.message import Message
 from device_sdk.sent import Outcome, SentRecord
 from device_sdk.status import Status
@@ -64,6 +65,7 @@ def sent_as_json(record: SentRecord) -> dict[str, Any]:
         "held_at": _seconds(record.held_at),
         "closed_at": _seconds(record.closed_at),
         "readers": [_verdict(record.outcome, reader) for reader in record.readers],
+        "left_out": dict(record.left_out),
     }
 
 
@@ -84,7 +86,11 @@ SENT_COLUMNS = ["id", "sent", "state", "read by", "waiting for", "otherwise"]
 def sent_as_row(record: SentRecord) -> list[str]:
     """Return a sent message as a row of a table with `SENT_COLUMNS`."""
     outcome = record.outcome
-    otherwise = [*outcome.unreadable.items(), *outcome.excused.items()]
+    otherwise = [
+        *outcome.unreadable.items(),
+        *outcome.excused.items(),
+        *((reader, f"left out: {why}") for reader, why in record.left_out.items()),
+    ]
     return [
         record.message_id[:8],
         local_time(record.sent_at),
@@ -110,9 +116,16 @@ def status_as_json(status: Status) -> dict[str, Any]:
     return {name: _plain(value) for name, value in asdict(status).items()}
 
 
+def report_as_json(report: LogReport) -> dict[str, Any]:
+    """Return a finding about the gateway's log; its signed heads in hex."""
+    return {name: _plain(value) for name, value in asdict(report).items()}
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return _seconds(value)
+    if isinstance(value, bytes):
+        return value.hex()
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -138,11 +151,20 @@ def status_as_lines(status: Status) -> list[str]:
         "reader keys": ", ".join(f"until {local_time(key.not_after)}" for key in keys),
         "broker": f"{status.broker}, {'connected' if status.is_connected else 'not connected'}",
         "gateway": heard or "none heard",
+        "its log": _log(status),
         "to read": waiting,
         "own messages": f"{status.messages_waiting} not held yet, {status.messages_held} unread",
         "problem": status.problem or "none",
     }
-    return [f"{name:<14}{value}" for name, value in rows.items()]
+    lines = [f"{name:<14}{value}" for name, value in rows.items()]
+    lines += [f"{'warning':<14}{warning.text}" for warning in status.warnings]
+    return lines + [f"{'found':<14}{report}" for report in status.log_reports]
+
+
+def _log(status: Status) -> str:
+    if status.log is None:
+        return "none seen"
+    return f"{status.log.size} rosters and keys, {local_time(status.log.at)}"
 
 
 def local_time(moment: datetime) -> str:

@@ -21,6 +21,9 @@ class Terminal(Protocol):
     def say(self, text: str) -> None:
         """Print a line of result, and flush it."""
 
+    def fingerprint(self, spki: bytes) -> None:
+        """Print a public key's fingerprint, in hex and in digits, as people compare it."""
+
     def warn(self, text: str) -> None:
         """Print a warning on stderr."""
 

@@ -19,6 +19,12 @@ INSERT OR REPLACE INTO outgoing_reader VALUES (?, ?, ?, ?, ?, ?, ?)
 SELECT reader, open_hash, verdict, at, detail, evidence
 FROM outgoing_reader WHERE message_id = ? ORDER BY reader
 
+-- name: leave_out
+INSERT INTO outgoing_left_out VALUES (?, ?, ?)
+
+-- name: left_out
+SELECT reader, reason FROM outgoing_left_out WHERE message_id = ? ORDER BY reader
+
 -- name: get
 SELECT message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted
 FROM outgoing WHERE message_id = ?
@@ -59,6 +65,17 @@ SELECT message_id, digest FROM outgoing WHERE noted = 'owed'
 SELECT message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted
 FROM outgoing WHERE state IN ('waiting', 'held') AND expires <= ?
 
+-- name: owing
+SELECT DISTINCT reader
+FROM outgoing JOIN outgoing_reader USING (message_id)
+WHERE state IN ('waiting', 'held') AND verdict = 'owed'
+
+-- name: owed_by
+SELECT message_id, digest, channel, issued, expires, state, outgoing.detail, held_at, closed_at,
+    noted
+FROM outgoing JOIN outgoing_reader USING (message_id)
+WHERE state IN ('waiting', 'held') AND verdict = 'owed' AND reader = ?
+
 -- name: long_over
 SELECT message_id, readers FROM outgoing WHERE expires < ?1 AND closed_at BETWEEN 1 AND ?1 LIMIT 1000
 
@@ -70,6 +87,9 @@ SELECT message_id, readers FROM outgoing WHERE closed_at > 0 ORDER BY closed_at 
 
 -- name: drop_readers
 DELETE FROM outgoing_reader WHERE message_id = ?
+
+-- name: drop_left_out
+DELETE FROM outgoing_left_out WHERE message_id = ?
 
 -- name: drop
 DELETE FROM outgoing WHERE message_id = ?

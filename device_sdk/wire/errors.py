@@ -44,5 +44,9 @@ class InclusionError(WireError):
     """A reader that is not part of the reader list its sender signed."""
 
 
+class ConsistencyError(WireError):
+    """A log's tree that cannot be shown to extend an earlier one of the same log."""
+
+
 class TopicError(WireError):
     """A topic that is none of PROTOCOL 9, or names somebody or something else than its payload."""

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 from device_sdk.wire import cbor
 from device_sdk.wire.limits import MAX_BATCH, MAX_READERS, MESSAGE_ID_SIZE
-from device_sdk.wire.names import as_name
+from device_sdk.wire.names import as_name, is_hex_id, is_name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,3 +38,14 @@ class Excuse:
             readers=tuple(as_name(reader, f"{what}.readers") for reader in readers),
             time=cbor.as_uint(fields[4], f"{what}.time"),
         )
+
+
+def excuse_file(sender: str, message_id: bytes) -> str:
+    """Return the name of an excuse's file in a bundle (PROTOCOL 8.3)."""
+    return f"{sender}-{message_id.hex()}"
+
+
+def is_excuse_file(name: str) -> bool:
+    """Tell whether a file of a bundle can be an excuse: ``{sender}-{message-id}``."""
+    sender, _, message_id = name.rpartition("-")
+    return is_name(sender) and is_hex_id(message_id)

@@ -1,7 +1,7 @@
 """The signed header of a message: what its sender says about it to everybody (PROTOCOL 5.1)."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from device_sdk.wire import cbor, cose
 from device_sdk.wire.errors import MalformedError
@@ -12,6 +12,7 @@ from device_sdk.wire.limits import (
     MAX_CONTENT_TYPE,
     MAX_HEADER,
     MAX_READERS,
+    MAX_TREE_HEAD,
     MESSAGE_ID_SIZE,
 )
 from device_sdk.wire.names import as_name
@@ -19,7 +20,7 @@ from device_sdk.wire.suites import A256GCM
 
 TYP = "application/sealgate-msg+cose"
 
-_READER_ROOT, _CEK_COMMITMENT, _SEQUENCE = -70001, -70002, -70003
+_READER_ROOT, _CEK_COMMITMENT, _SEQUENCE, _TREE_HEAD = -70001, -70002, -70003, -70009
 _SENDER, _CHANNEL, _EXP, _IAT, _ID = 1, 3, 4, 6, 7
 """CWT claims (RFC 8392): iss, aud, exp, iat, cti."""
 
@@ -60,33 +61,39 @@ class Header:
     cek_commitment: bytes
     sequence: int
     """The series in the upper 32 bits, the number in it in the lower 32 (PROTOCOL 5.1)."""
+    tree_head: bytes = b""
+    """The newest signed head of the gateway's log that the sender believes; empty before the first
+    one. Whoever cannot verify it passes over it, so that only its length is checked here."""
 
     def encode(self) -> bytes:
         """Return the protected header bytes."""
-        return cbor.encode(
-            {
-                cose.ALG: A256GCM,
-                cose.CONTENT_TYPE: self.content_type,
-                cose.KID: self.sender_kid,
-                cose.IV: self.iv,
-                cose.CWT_CLAIMS: {
-                    _SENDER: self.sender,
-                    _CHANNEL: self.channel,
-                    _EXP: self.expires,
-                    _IAT: self.issued,
-                    _ID: self.message_id,
-                },
-                cose.TYP: TYP,
-                _READER_ROOT: [self.reader_root, self.reader_count],
-                _CEK_COMMITMENT: self.cek_commitment,
-                _SEQUENCE: self.sequence,
-            }
-        )
+        fields: dict[int, Any] = {
+            cose.ALG: A256GCM,
+            cose.CONTENT_TYPE: self.content_type,
+            cose.KID: self.sender_kid,
+            cose.IV: self.iv,
+            cose.CWT_CLAIMS: {
+                _SENDER: self.sender,
+                _CHANNEL: self.channel,
+                _EXP: self.expires,
+                _IAT: self.issued,
+                _ID: self.message_id,
+            },
+            cose.TYP: TYP,
+            _READER_ROOT: [self.reader_root, self.reader_count],
+            _CEK_COMMITMENT: self.cek_commitment,
+            _SEQUENCE: self.sequence,
+        }
+        if self.tree_head:
+            fields[_TREE_HEAD] = self.tree_head
+        return cbor.encode(fields)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Decode protected header bytes. Raises MalformedError, TooLargeError."""
-        fields = cbor.as_map(cbor.decode(data, "header", limit=MAX_HEADER), "header", _HEADER_KEYS)
+        fields = cbor.as_map(
+            cbor.decode(data, "header", limit=MAX_HEADER), "header", _HEADER_KEYS, (_TREE_HEAD,)
+        )
         if fields[cose.ALG] != A256GCM:
             raise MalformedError("header.alg", expected="A256GCM (3)", got="another algorithm")
         if fields[cose.TYP] != TYP:
@@ -112,4 +119,11 @@ class Header:
                 fields[_CEK_COMMITMENT], "header.cek-commitment", size=HASH_SIZE
             ),
             sequence=cbor.as_uint(fields[_SEQUENCE], "header.sequence"),
+            tree_head=_parse_tree_head(fields),
         )
+
+
+def _parse_tree_head(fields: dict[int, Any]) -> bytes:
+    if _TREE_HEAD not in fields:
+        return b""
+    return cbor.as_bytes(fields[_TREE_HEAD], "header.tree-head", least=1, most=MAX_TREE_HEAD)

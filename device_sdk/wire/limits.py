@@ -15,8 +15,11 @@ MAX_READER_ENTRY = 704
 MAX_COPY_READER_ENTRY = 1056
 """The same with an inclusion path of ten hashes, which is what 1,000 readers need."""
 
-MAX_HEADER = 640
-"""The encoded protected header, with every text at its longest."""
+MAX_TREE_HEAD = 704
+"""A signed tree head of a gateway whose identity is RSA-4096; with ES256 it takes about 220."""
+
+MAX_HEADER = 640 + MAX_TREE_HEAD + 16
+"""The encoded protected header, with every text at its longest, and a tree head."""
 
 MAX_SIGNATURE = 512
 """PS256 by an RSA-4096 identity; ES256 needs 64."""
@@ -48,6 +51,23 @@ MAX_SUCCESSIONS = 16
 MAX_KEY_STATEMENTS = 64
 """Unexpired reader-key statements of one device: three in normal use, more after restores."""
 
+MAX_GRANTS = 8
+"""Owners beside the root: people, not machines."""
+
+MAX_EXCUSES = 1000
+"""Excuses in an owner's bundle: single cases, which a gateway looks at again and again."""
+
+MAX_LOG_SIZE = 2**32 - 1
+"""Entries of a gateway's log: 5,000 devices that renew their keys each month need 70,000 years."""
+
+MAX_LOG_PATH = 33
+"""Hashes of one proof about a log of so many entries (RFC 9162 2.1.4.1)."""
+
+MAX_CERTIFICATE = 4 * KIB
+"""One X.509 certificate in DER: with an RSA-4096 key and our few extensions it has about 1,200."""
+MAX_CERTIFICATES = 3
+"""A member's own, that of a granted owner, and the root's."""
+
 MAX_ID = 64
 """Characters of a device id or channel name: they are topic levels and certificate names."""
 
@@ -60,6 +80,8 @@ MAX_LIFETIME = 30 * DAY
 DEFAULT_LIFETIME = 7 * DAY
 READER_KEY_VALIDITY = 90 * DAY
 READER_KEY_RENEWAL = 30 * DAY
+ROSTER_WARNING = 14 * DAY
+"""How long before a roster expires everybody begins to say so: owners go on holidays."""
 CLOCK_SKEW = 5 * 60
 """Tolerated difference between two clocks where a time is checked against ours."""
 

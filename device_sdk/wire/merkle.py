@@ -1,6 +1,7 @@
 """The Merkle tree over a message's readers (RFC 9162 2.1, PROTOCOL 5.2).
 
 Its root stands in the signed header; a copy carries one leaf's inclusion path of log2(n) hashes.
+The tree of a log, which grows, is `device_sdk.wire.log_tree`.
 """
 
 import hashlib
@@ -17,7 +18,8 @@ def leaf_hash(entry: bytes) -> Hash:
     return hashlib.sha256(_LEAF + entry).digest()
 
 
-def _node(left: Hash, right: Hash) -> Hash:
+def node_hash(left: Hash, right: Hash) -> Hash:
+    """Return SHA-256(0x01 || left || right)."""
     return hashlib.sha256(_NODE + left + right).digest()
 
 
@@ -45,7 +47,7 @@ def paths(leaves: Sequence[Hash]) -> list[list[Hash]]:
 def _parents(level: list[Hash]) -> list[Hash]:
     # An odd node at the end rises unchanged: pairwise levels give RFC 9162's largest-power-of-two
     # split, and in it such a node has no sibling on its way.
-    parents = [_node(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+    parents = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
     return parents + level[-1:] if len(level) % 2 else parents
 
 
@@ -60,11 +62,11 @@ def check_inclusion(
         if last == 0:
             raise InclusionError("the inclusion path is longer than the tree is high")
         if position & 1 or position == last:
-            node = _node(sibling, node)
+            node = node_hash(sibling, node)
             while not position & 1 and position != 0:
                 position, last = position >> 1, last >> 1
         else:
-            node = _node(node, sibling)
+            node = node_hash(node, sibling)
         position, last = position >> 1, last >> 1
     if last != 0 or node != expected_root:
         raise InclusionError("the reader is not part of the reader list that the sender signed")

@@ -43,6 +43,10 @@ class DeviceEntry:
     revoked_at: int = 0
     """Roster version that revoked it; 0 if it is not revoked."""
 
+    def is_active(self, now: int) -> bool:
+        """Tell whether it is a member now, Unix seconds: neither revoked nor ended."""
+        return not self.revoked_at and now < self.not_after
+
     def to_cbor(self) -> dict[int, Any]:
         """Return the entry as it stands in a page."""
         fields: dict[int, Any] = {

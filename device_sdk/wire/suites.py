@@ -66,6 +66,19 @@ def fingerprint(spki: bytes) -> str:
     return hashlib.sha256(spki).hexdigest()
 
 
+def fingerprint_digits(spki: bytes) -> str:
+    """Return the last 60 decimal digits of SHA-256 of a SubjectPublicKeyInfo, in twelve groups of
+    five: what people read to each other (PROTOCOL 8.2). 199 bits."""
+    digits = f"{int.from_bytes(hashlib.sha256(spki).digest()) % 10**60:060}"
+    return " ".join(digits[at : at + 5] for at in range(0, 60, 5))
+
+
+def is_fingerprint(typed: str, spki: bytes) -> bool:
+    """Tell whether all 64 hex or all 60 decimal digits are those of a key, however spaced."""
+    digits = fingerprint_digits(spki).replace(" ", "")
+    return "".join(typed.split()).lower() in (fingerprint(spki), digits)
+
+
 class Signer(Protocol):
     """Who signs: a device, gateway or owner identity, wherever its private key lives."""
 

@@ -35,13 +35,26 @@ class Kind(StrEnum):
     NOTICE = "notice"
     QUERY = "query"
     SEEN = "seen"
+    JOIN = "join"
     ANNOUNCE = "announce"
+    PROVE = "prove"
+    PROOF = "proof"
+    LOG = "log"
+    CERT = "cert"
     KEYS = "keys"
     ROSTER = "roster"
     STATE = "state"
 
 
-FROM_DEVICES = (Kind.SEND, Kind.READ, Kind.ANNOUNCE, Kind.QUERY, Kind.SEEN)
+FROM_DEVICES = (
+    Kind.SEND,
+    Kind.READ,
+    Kind.ANNOUNCE,
+    Kind.QUERY,
+    Kind.SEEN,
+    Kind.PROVE,
+    Kind.JOIN,
+)
 """What devices publish; a retained message there is a mistake or malice and is cleared."""
 
 
@@ -95,9 +108,17 @@ class Topics:
         """Device to gateway: outcomes that the sender has taken note of."""
         return f"{self.prefix}/seen/{device}"
 
+    def join(self, device: str) -> str:
+        """A device that is not admitted yet to gateway: its join request, by its ticket."""
+        return f"{self.prefix}/join/{device}"
+
     def announce(self, device: str) -> str:
         """Device to gateway: the device's reader-key statement."""
         return f"{self.prefix}/announce/{device}"
+
+    def cert(self, name: str) -> str:
+        """Gateway to a member, retained: the certificate with which it connects."""
+        return f"{self.prefix}/cert/{name}"
 
     def keys(self, device: str) -> str:
         """Gateway to all, retained: the device's unexpired reader-key statements."""
@@ -114,6 +135,18 @@ class Topics:
     def state(self, gateway: str) -> str:
         """Gateway to all, retained, and its last will."""
         return f"{self.prefix}/state/{gateway}"
+
+    def log(self, gateway: str) -> str:
+        """Gateway to all, retained: the signed head of its log."""
+        return f"{self.prefix}/log/{gateway}"
+
+    def prove(self, device: str) -> str:
+        """Device to gateway: show me that your log has only grown."""
+        return f"{self.prefix}/prove/{device}"
+
+    def proof(self, device: str) -> str:
+        """Gateway to device: what was to be proved about its log."""
+        return f"{self.prefix}/proof/{device}"
 
     def all_of(self, kind: Kind) -> str:
         """Return the filter for every topic of one kind."""

@@ -13,6 +13,7 @@ from gateway.audit import Look
 from gateway.audit_broker import Retained
 from gateway.audit_files import AuditError
 from gateway.bundle import ROOT_FILE, read_root
+from gateway.certificates import read_certificates
 from gateway.link.address import BrokerAddress
 from gateway.link.paho import PahoLink
 from gateway.link.port import Credentials
@@ -86,7 +87,9 @@ def _look_at_data(settings: Settings, found: Mapping[str, Retained] | None) -> L
         if found is not None:
             pin = read_root(settings.data / ROOT_FILE)
             roster = stored_roster(reading, pin)
-            situation = Situation(pin=pin, roster=roster, now=now)
+            bundle = settings.bundle
+            certificates = read_certificates(bundle, roster, {}, now) if bundle and roster else None
+            situation = Situation(pin=pin, roster=roster, now=now, certificates=certificates)
             topics = Topics(settings.prefix)
             findings += audit_broker.judge(reading, topics, situation, found)
         return Look(findings=tuple(findings), messages=audit_rows.count_held(connection))

@@ -31,12 +31,11 @@ def init(
     ] = None,
 ) -> None:
     """Make a gateway's identity, and a join request for the fleet's owner."""
-    from device_sdk.wire.suites import fingerprint
     from gateway.enrolment import init_gateway, load_identity
 
     terminal: Terminal = ctx.obj
     passphrase = terminal.new_passphrase(passphrase_file, what="the gateway's key")
     request = init_gateway(data, name, passphrase, now=int(time.time()))
     terminal.say(f"Made the gateway {name} in {data}")
-    terminal.say(f"Fingerprint: {fingerprint(load_identity(data, passphrase).spki)}")
+    terminal.fingerprint(load_identity(data, passphrase).spki)
     terminal.say(f"Next, the owner: sealgate fleet admit FLEET {request} --role gateway")

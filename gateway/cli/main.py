@@ -6,15 +6,27 @@ and no command loads another's half of the project.
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from device_sdk.wire.errors import SealgateError
-from gateway.cli import audit, demo, fleet, gateway_cmd, messages, serve, streams
-from gateway.cli.terminal import Terminal
+from gateway.cli import (
+    audit,
+    broker,
+    demo,
+    doctor,
+    fleet,
+    gateway_cmd,
+    messages,
+    serve,
+    streams,
+)
+from gateway.cli.terminal import Terminal, printable
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes. 130 is the shell's own for Ctrl-C."""
@@ -43,6 +55,14 @@ class _DeviceCommands(TyperGroup):
         return super().get_command(ctx, cmd_name)
 
 
+def _check_device(
+    terminal: Terminal, directory: Path, passphrase_file: Path | None
+) -> Sequence[doctor.AnyCheck]:
+    from device_sdk.cli import examine
+
+    return examine(terminal, directory, passphrase_file=passphrase_file)
+
+
 app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -54,6 +74,8 @@ app.add_typer(fleet.app, name="fleet", no_args_is_help=True)
 app.add_typer(gateway_cmd.app, name="gateway", no_args_is_help=True)
 app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command("audit", epilog=audit.EXAMPLE)(audit.audit)
+app.add_typer(broker.app, name="broker", no_args_is_help=True)
+app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command(_check_device))
 app.add_typer(messages.app, name="messages", no_args_is_help=True)
 app.add_typer(
     typer.Typer(cls=_DeviceCommands, rich_markup_mode=None),
@@ -99,7 +121,7 @@ def main() -> None:
             raise
         code, text = _explain(error)
         if text:
-            print("sealgate:", " ".join(text.split()), file=sys.stderr)
+            print("sealgate:", printable(" ".join(text.split())), file=sys.stderr)
         streams.drop_unwritten()
         sys.exit(code)
 

@@ -58,6 +58,37 @@ class Terminal:
             self.warn(f"without a passphrase {what} is stored unencrypted (see --passphrase-file)")
         return passphrase.encode() or None
 
+    def owner_passphrase(
+        self, file: Path | None, *, what: str, none_wanted: bool = False
+    ) -> bytes | None:
+        """Return the passphrase for an owner's new key, None only if that was asked for.
+
+        Raises:
+            PassphraseFileError: there is none and nobody who can be asked for one, both are given,
+                or see `new_passphrase`.
+        """
+        if none_wanted:
+            if file is not None:
+                raise PassphraseFileError("expected --passphrase-file or --no-passphrase, got both")
+            self.warn(
+                f"{what} is stored unencrypted: whoever copies that file owns the fleet, and can "
+                "admit and revoke whom they like"
+            )
+            return None
+        if file is not None:
+            return _read_passphrase(file)
+        passphrase = ""
+        if self.has_person:
+            passphrase = getpass.getpass(f"Passphrase for {what}: ")
+            if passphrase and getpass.getpass("The same again: ") != passphrase:
+                raise PassphraseFileError("the two passphrases differ")
+        if not passphrase:
+            raise PassphraseFileError(
+                f"{what} needs a passphrase: give --passphrase-file FILE, or --no-passphrase to "
+                "leave it open to whoever copies the file"
+            )
+        return passphrase.encode()
+
     def passphrase(self, file: Path | None, *, key_file: Path) -> bytes | None:
         """Return the passphrase of an existing key, None if it has none or nobody can be asked.
 
@@ -74,9 +105,16 @@ class Terminal:
         """Print a line of result."""
         print(text, flush=True)
 
+    def fingerprint(self, spki: bytes) -> None:
+        """Print a public key's fingerprint, in hex and in digits, as people compare it."""
+        from device_sdk.wire.suites import fingerprint, fingerprint_digits
+
+        self.say(f"Fingerprint: {fingerprint(spki)}")
+        self.say(f"In digits:   {fingerprint_digits(spki)}")
+
     def warn(self, text: str) -> None:
         """Print a warning where it does not mix with results."""
-        print("sealgate: warning:", text, file=sys.stderr, flush=True)
+        print("sealgate: warning:", printable(text), file=sys.stderr, flush=True)
 
     def json(self, record: Mapping[str, Any]) -> None:
         """Print one JSON object on one line."""
@@ -106,6 +144,11 @@ class Terminal:
 
         with Console(stderr=True).status(text):
             yield
+
+
+def printable(text: str) -> str:
+    """Return a text that takes no control of the terminal: somebody else may have named a file."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _read_passphrase(file: Path) -> bytes:

@@ -12,7 +12,7 @@ from paho.mqtt.matcher import MQTTMatcher
 from gateway.access import Action, Client, Role, may
 
 from . import packets
-from .limits import ABSENT_SECONDS, MAX_FILTER_CHARS, MAX_FILTERS
+from .limits import ABSENT_SECONDS, MAX_FILTER_CHARS, MAX_FILTERS, MAX_JOINERS
 from .packets import Connect, Message
 from .retained import Retained
 from .session import Link, Session
@@ -55,10 +55,14 @@ class Hub:
         if old is not None and old.link is not None:
             old.link.end("the same client has connected again")
             old = self._sessions.get(key)
-        if old is not None and hello.clean:
+        # Nothing is kept for those who may be anybody.
+        clean = hello.clean or client.role is Role.JOINER
+        if old is not None and clean:
             self._forget(old)
             old = None
-        session = old or self._new_session(key, clean=hello.clean)
+        if client.role is Role.JOINER:
+            self._make_room_for_joiner()
+        session = old or self._new_session(key, clean=clean)
         if expiry := self._expiry.pop(session, None):
             expiry.cancel()
         session.attach(link)
@@ -82,6 +86,13 @@ class Hub:
         if not hello.client_id and not hello.clean:
             raise RefusedError(packets.IDENTIFIER_REJECTED, f"{client.name}: no client id")
         return client
+
+    def _make_room_for_joiner(self) -> None:
+        """Bound those who need no password: the one that has waited longest comes again."""
+        joiners = [one for one in self._sessions.values() if one.client.role is Role.JOINER]
+        for oldest in joiners[: max(0, len(joiners) + 1 - MAX_JOINERS)]:
+            if oldest.link is not None:
+                oldest.link.end("somebody else wants to join")
 
     def _new_session(self, key: tuple[Client, str], *, clean: bool) -> Session:
         client, client_id = key

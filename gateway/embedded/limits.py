@@ -52,3 +52,6 @@ BYTES_A_TURN = 64 * 1024
 
 # How long stop() waits for clients to take their last bytes.
 STOP_SECONDS = 1.0
+
+# Clients that hold a ticket, or say so: they prove nothing, and stay for moments.
+MAX_JOINERS = 32

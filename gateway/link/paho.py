@@ -13,9 +13,10 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from device_sdk.wire.certificates import why_refused
 from gateway.link.address import BrokerAddress
 from gateway.link.paho_client import DeafClient
-from gateway.link.paho_connection import PahoConnection
+from gateway.link.paho_connection import PahoConnection, refusal
 from gateway.link.port import BrokerRefusedError, Credentials, LinkError, LinkLostError, Will
 
 KEEP_ALIVE = 30
@@ -40,7 +41,8 @@ class PahoLink:
 
     ``credentials`` and ``will`` are called for every attempt, so that both are fresh. ``ca`` is a
     PEM file; without one the system's authorities count. With ``lasting`` the broker is asked to
-    keep what arrives while the gateway is away; nothing depends on it.
+    keep what arrives while the gateway is away; nothing depends on it. ``present`` shows the
+    gateway's own certificate to a broker that asks for it; both are read for every attempt.
 
     Raises LinkError if ``ca`` holds no certificates.
     """
@@ -53,6 +55,7 @@ class PahoLink:
         credentials: Callable[[], Credentials | None],
         will: Callable[[], Will] | None = None,
         ca: Path | None = None,
+        present: Callable[[ssl.SSLContext], None] | None = None,
         lasting: bool = True,
     ) -> None:
         self._address = address
@@ -60,7 +63,9 @@ class PahoLink:
         self._credentials = credentials
         self._will = will
         self._lasting = lasting
-        self._tls = _tls_context(ca) if address.tls else None
+        self._ca, self._present = ca, present
+        if address.tls:
+            _tls_context(ca)
         self._version = _NEWEST
         self._connected_at = -_SHORT_LIVED
         self._log = structlog.get_logger("gateway.link")
@@ -92,11 +97,14 @@ class PahoLink:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _attempt(self) -> PahoConnection:
-        client = self._client()
+        # Files are read, names are resolved and TLS is negotiated in there, which blocks.
+        client = await asyncio.to_thread(self._client)
         try:
-            # Names are resolved and TLS is negotiated in here, which blocks.
             code = await asyncio.to_thread(self._open, client)
         except (OSError, ValueError) as error:
+            alert = getattr(error, "reason", None)
+            if isinstance(alert, str) and (why := why_refused(alert)):
+                raise BrokerRefusedError(refusal(why)) from error
             raise LinkError(f"cannot connect: {error}") from error
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise LinkError(f"cannot connect: {mqtt.error_string(code)}")
@@ -137,8 +145,14 @@ class PahoLink:
         # The window is ours: paho's own makes it look at all outgoing messages for every PUBACK.
         client.max_inflight_messages_set(0)
         client.connect_timeout = _CONNECT_SECONDS
-        if self._tls is not None:
-            client.tls_set_context(self._tls)
+        # Nothing is written before somebody reads: a broker that refuses our certificate says why,
+        # and closes, and a write that fails then would be all that paho tells of it.
+        client.on_socket_register_write = _nothing
+        if self._address.tls:
+            context = _tls_context(self._ca)
+            if self._present is not None:
+                self._present(context)
+            client.tls_set_context(context)
         if (login := self._credentials()) is not None:
             client.username_pw_set(login.user, login.password)
         if self._will is not None:
@@ -157,6 +171,10 @@ class PahoLink:
         return client.connect(
             host, port, keepalive=KEEP_ALIVE, clean_start=not self._lasting, properties=properties
         )
+
+
+def _nothing(*_: object) -> None:
+    """`PahoConnection` takes over as soon as there is a connection."""
 
 
 def _tls_context(ca: Path | None) -> ssl.SSLContext:

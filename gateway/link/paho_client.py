@@ -10,11 +10,14 @@ publications to send them again over the next connection (nothing of ours outliv
 objects of properties and reason codes, and calls the system for each byte of a packet's header.
 """
 
+import ssl
 from collections.abc import Iterable
 from typing import Any, Literal, Protocol
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import MessageType, MQTTErrorCode, MQTTProtocolVersion
+
+from device_sdk.wire.certificates import why_refused
 
 _NONE = b"\0"
 """No properties: their length in bytes."""
@@ -38,6 +41,9 @@ class DeafClient(mqtt.Client):
 
     listener: Listener
     """To be set before anything is read."""
+    refused = ""
+    """Why the broker does not accept our certificate. In TLS 1.3 it says so when the handshake is
+    over for us (RFC 8446 4.4.2), and paho keeps it to itself."""
     _unread = b""
     _read_to = 0
 
@@ -73,9 +79,16 @@ class DeafClient(mqtt.Client):
 
     def _sock_recv(self, bufsize: int) -> bytes:
         if not self.has_unread:
-            self._unread, self._read_to = super()._sock_recv(_MOST_AT_ONCE), 0
+            self._unread, self._read_to = self._receive(), 0
         begin, self._read_to = self._read_to, min(self._read_to + bufsize, len(self._unread))
         return self._unread[begin : self._read_to]
+
+    def _receive(self) -> bytes:
+        try:
+            return super()._sock_recv(_MOST_AT_ONCE)
+        except ssl.SSLError as error:
+            self.refused = why_refused(error.reason or "")
+            raise
 
     def _packet_write(self) -> MQTTErrorCode:
         self._join_packets()

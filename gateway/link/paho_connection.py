@@ -242,7 +242,8 @@ class PahoConnection:
         self._lost = LinkLostError(f"the connection to the broker is lost: {reason}")
         self._misc.cancel()
         if not self._opened.done():
-            self._opened.set_exception(self._lost)
+            why = self._client.refused
+            self._opened.set_exception(BrokerRefusedError(refusal(why)) if why else self._lost)
             self._opened.exception()  # nobody may be waiting any more
         self._answers.fail(self._lost)
         self._arrivals.wake()
@@ -285,6 +286,11 @@ class PahoConnection:
     def _settle(self, packet_id: int, codes: Codes) -> None:
         self._reported += 1
         self._answers.settle(packet_id, codes)
+
+
+def refusal(why: str) -> str:
+    """Return what to say of a broker that does not accept our certificate."""
+    return f"the broker refuses this gateway's certificate: {why}"
 
 
 def _expiry(seconds: int) -> bytes:

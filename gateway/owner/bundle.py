@@ -1,13 +1,16 @@
 """The public bundle as files: what the owner gives away, and a gateway serves.
 
-``root.pub`` (PEM), ``roster`` (head and pages), ``keys/{device}`` (a device's statements). A file
-changes as a whole or not at all, and the roster last: whoever sees it sees the keys it needs.
+``root.pub`` (PEM), ``roster`` (head and pages), ``keys/{device}`` (a device's statements),
+``excuses/{sender}-{message-id}``. A file changes as a whole or not at all, and the roster last:
+whoever sees it sees the keys it needs.
 """
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from device_sdk.trust import Pin, Roster, TrustError, verify_key_statement
+from device_sdk.wire import bundle as names
 from device_sdk.wire.errors import KeyFormatError, WireError
 from device_sdk.wire.key_statement import KeyStatement, decode_key_list, encode_key_list
 from device_sdk.wire.limits import MAX_KEY_STATEMENTS
@@ -21,9 +24,10 @@ class PublicBundle:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.root_file = directory / "root.pub"
-        self.roster_file = directory / "roster"
-        self.keys = directory / "keys"
+        self.root_file = directory / names.ROOT
+        self.roster_file = directory / names.ROSTER
+        self.keys = directory / names.KEYS
+        self.excuses = directory / names.EXCUSES
 
     def pin(self) -> Pin:
         """Return the root that the bundle names. Raises FleetError."""
@@ -32,9 +36,13 @@ class PublicBundle:
         except KeyFormatError as error:
             raise FleetError(f"{self.root_file} holds no owner's public key: {error}") from error
 
+    def roster_data(self) -> bytes:
+        """Return the roster's file as it is. Raises FleetError."""
+        return _read(self.roster_file)
+
     def roster(self) -> Roster:
         """Return the verified roster. Raises FleetError, TrustError, WireError."""
-        return open_roster(_read(self.roster_file), self.pin())
+        return open_roster(self.roster_data(), self.pin())
 
     def write_root(self, pin: Pin) -> None:
         """Write the root's public key, and make room for the rest."""
@@ -59,10 +67,26 @@ class PublicBundle:
                     found[data] = statement
         return found
 
+    def may_state(self, device: str, reader_spki: bytes) -> bool:
+        """Tell whether a device's file holds a reader key anywhere; nothing is verified."""
+        try:
+            return reader_spki in (self.keys / device).read_bytes()
+        except FileNotFoundError:
+            return False
+
     def add_statement(self, device: str, data: bytes, roster: Roster, now: int) -> None:
         """Put a statement beside the device's unexpired ones. Raises TrustError, WireError."""
-        found = self.statements(device, roster, now)
-        found[data] = verify_key_statement(data, device, roster)
+        statement = verify_key_statement(data, device, roster)
+        self.add_statements(device, {data: statement}, roster, now)
+
+    def add_statements(
+        self, device: str, more: Mapping[bytes, KeyStatement], roster: Roster, now: int
+    ) -> None:
+        """Put verified statements beside the device's unexpired ones."""
+        known = self.statements(device, roster, now)
+        found = {**known, **more}
+        if not more or (found == known and (self.keys / device).exists()):
+            return
         ordered = sorted(found, key=lambda item: found[item].serial)
         self.keys.mkdir(parents=True, exist_ok=True)
         write_whole(self.keys / device, encode_key_list(ordered[-MAX_KEY_STATEMENTS:]))

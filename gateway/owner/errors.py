@@ -9,3 +9,7 @@ class FleetError(SealgateError):
 
 class NotAdmittedError(SealgateError):
     """A join request that the owner's tools will not put into the roster."""
+
+
+class NotChangedError(SealgateError):
+    """A change of the roster that makes no sense, or would not fit the protocol's limits."""

@@ -8,12 +8,13 @@ from device_sdk.wire.errors import SignatureError, WireError
 from device_sdk.wire.join_request import verify_join_request
 from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.limits import CLOCK_SKEW
+from device_sdk.wire.names import JOINER, OPERATOR
 from device_sdk.wire.roster_page import ROLE_DEVICE, DeviceEntry
-from device_sdk.wire.suites import fingerprint
+from device_sdk.wire.suites import fingerprint, fingerprint_digits, is_fingerprint
 from gateway.owner.errors import NotAdmittedError
 
-RESERVED_NAMES = frozenset({"operator"})
-"""The embedded broker's own account: a device of that name could never log in there."""
+RESERVED_NAMES = frozenset({OPERATOR, JOINER})
+"""A device of that name could never log in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +34,11 @@ class Candidate:
         """SHA-256 of the identity key, 64 hex digits: what owner and device compare."""
         return fingerprint(self.identity_spki)
 
+    @property
+    def digits(self) -> str:
+        """The same as 60 decimal digits in groups of five."""
+        return fingerprint_digits(self.identity_spki)
+
 
 def examine(data: bytes, *, role: str, now: int, fingerprint: str = "") -> Candidate:
     """Check a join request on its own, and against the fingerprint read off the device if given.
@@ -47,7 +53,7 @@ def examine(data: bytes, *, role: str, now: int, fingerprint: str = "") -> Candi
         raise NotAdmittedError(f"the join request was changed or forged: {error}") from error
     except WireError as error:
         raise NotAdmittedError(f"this is not a join request: {error}") from error
-    _check_name(request.name)
+    check_name(request.name)
     _check_statement(request.name, statement, role=role, now=now)
     if statement is not None and statement.spki == request.identity_spki:
         raise NotAdmittedError(f"{request.name}'s reader key is its identity key: make it anew")
@@ -58,15 +64,16 @@ def examine(data: bytes, *, role: str, now: int, fingerprint: str = "") -> Candi
         key_statement=request.key_statement,
         reader_spki=b"" if statement is None else statement.spki,
     )
-    if fingerprint and candidate.fingerprint != fingerprint.lower():
+    if fingerprint and not is_fingerprint(fingerprint, candidate.identity_spki):
         raise NotAdmittedError(
             f"the join request is not by the key you expect: its fingerprint is "
-            f"{candidate.fingerprint}"
+            f"{candidate.fingerprint}, in digits {candidate.digits}"
         )
     return candidate
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise NotAdmittedError for a name that no member may have."""
     if name in RESERVED_NAMES:
         raise NotAdmittedError(f"the name {name} is reserved: choose another one")
     if name.startswith("."):  # the name of a file under keys/, where ".." would lead elsewhere

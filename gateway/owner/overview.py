@@ -9,7 +9,7 @@ from device_sdk.wire.roster_page import DeviceEntry
 from device_sdk.wire.suites import fingerprint
 from gateway.owner.bundle import PublicBundle
 from gateway.owner.errors import FleetError
-from gateway.owner.fleet import fleet_name
+from gateway.owner.register import Register
 
 State = Literal["active", "revoked", "ended"]
 
@@ -30,15 +30,32 @@ class Member:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Channel:
+    """One channel of the roster."""
+
+    name: str
+    readers: tuple[str, ...]
+    senders: tuple[str, ...]
+    lifetime: int
+    """Seconds for which its messages are held by default."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Overview:
     """A fleet as its bundle tells it."""
 
     name: str
     """Empty where only the bundle is at hand: it is the owner's own word."""
     root_fingerprint: str
+    """Of the first root, which everybody pins."""
+    present_root: str
+    """Fingerprint of the root of today: another one after a rotation."""
+    owners: tuple[str, ...]
+    """Fingerprints of those whom it granted to sign as well."""
     roster_version: int
     roster_expires: int
     members: tuple[Member, ...]
+    channels: tuple[Channel, ...]
 
 
 def read_overview(directory: Path, *, now: int) -> Overview:
@@ -48,22 +65,36 @@ def read_overview(directory: Path, *, now: int) -> Overview:
         FleetError: no fleet and no bundle.
         TrustError, WireError: a bundle that its root did not sign.
     """
-    bundle = PublicBundle(directory / "public")
-    if not bundle.root_file.exists():
-        bundle = PublicBundle(directory)
-    if not bundle.root_file.exists():
-        raise FleetError(f"{directory} holds no fleet and no bundle: expected a root.pub in it")
+    bundle = find_bundle(directory)
     roster = bundle.roster()
     return Overview(
-        name=fleet_name(directory) or "",
+        name=Register(directory).name or "",
         root_fingerprint=bundle.pin().fingerprint,
+        present_root=fingerprint(roster.head.root.spki),
+        owners=tuple(fingerprint(key.spki) for key in roster.head.granted),
         roster_version=roster.version,
         roster_expires=roster.expires,
         members=tuple(
             _member(name, entry, bundle, roster, now)
             for name, entry in sorted(roster.devices.items())
         ),
+        channels=tuple(
+            Channel(
+                name=name, readers=entry.readers, senders=entry.senders, lifetime=entry.lifetime
+            )
+            for name, entry in sorted(roster.channels.items())
+        ),
     )
+
+
+def find_bundle(directory: Path) -> PublicBundle:
+    """Return the bundle in a fleet's directory, or the one that it is. Raises FleetError."""
+    bundle = PublicBundle(directory / "public")
+    if not bundle.root_file.exists():
+        bundle = PublicBundle(directory)
+    if not bundle.root_file.exists():
+        raise FleetError(f"{directory} holds no fleet and no bundle: expected a root.pub in it")
+    return bundle
 
 
 def _member(
@@ -83,4 +114,4 @@ def _member(
 def _state(entry: DeviceEntry, now: int) -> State:
     if entry.revoked_at:
         return "revoked"
-    return "active" if now < entry.not_after else "ended"
+    return "active" if entry.is_active(now) else "ended"

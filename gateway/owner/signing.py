@@ -5,6 +5,7 @@ The rest of the project verifies rosters; only here, beside the root key, is one
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from device_sdk.trust import Pin, Roster, complete_roster, verify_head
 from device_sdk.wire import cose
@@ -36,13 +37,32 @@ class Members:
     devices: Mapping[str, DeviceEntry]
     channels: Mapping[str, ChannelEntry]
 
+    @classmethod
+    def of(cls, roster: Roster) -> Self:
+        """Return those whom a roster lists."""
+        return cls(devices=roster.devices, channels=roster.channels)
+
+
+def next_version(previous: int, now: int) -> int:
+    """Return a version that no roster had before, also after a restore (PROTOCOL 8.3)."""
+    return max(previous + 1, now)
+
 
 def sign_roster(
-    members: Members, *, root: Signer, pin: Pin, previous: int, now: int, validity: int
+    members: Members,
+    *,
+    root: Signer,
+    pin: Pin,
+    previous: int,
+    now: int,
+    validity: int,
+    successions: tuple[bytes, ...] = (),
+    grants: tuple[bytes, ...] = (),
 ) -> bytes:
     """Return head and pages as a bundle's ``roster`` file.
 
-    ``previous`` is the version it replaces (0 if none), ``validity`` in seconds.
+    ``root`` is the present root, or a key that it granted. ``previous`` is the version it replaces
+    (0 if none), ``validity`` in seconds.
 
     Raises:
         TooLargeError: more members than 200 pages hold.
@@ -50,10 +70,12 @@ def sign_roster(
     pages = paginate(members)
     head = RosterHead(
         fleet_id=pin.fleet_id,
-        version=max(previous + 1, now),
+        version=next_version(previous, now),
         issued=now,
         expires=now + validity,
         page_hashes=tuple(page_hash(page) for page in pages),
+        successions=successions,
+        grants=grants,
     )
     return encode_bundle(cose.sign(head, root, pin.aad), pages)
 

@@ -132,6 +132,15 @@ class Reading(Protocol):
     def owed_copies(self, after: CopyRef | None, limit: int) -> list[CopyRef]:
         """Return every copy that should stand at the broker, in order, from after ``after``."""
 
+    def log_size(self) -> int:
+        """Return how many entries the log has."""
+
+    def log_node(self, level: int, position: int) -> bytes:
+        """Return the hash of a complete subtree of the log, which must be there."""
+
+    def log_index(self, leaf: bytes) -> int | None:
+        """Return where an entry stands first in the log, by its leaf hash."""
+
     def summaries(self, after: MessageKey | None, limit: int) -> list[tuple[MessageKey, Summary]]:
         """Return the messages that have a row, in the order of their keys, from after ``after``."""
 
@@ -156,6 +165,9 @@ class Transaction(Reading, Protocol):
 
     def drop_key_statements(self, until: int) -> list[str]:
         """Drop statements with not-after <= ``until``; return the devices that had one, sorted."""
+
+    def add_log_node(self, level: int, position: int, hashed: bytes) -> None:
+        """Add the hash of a complete subtree of the log; those of level 0 are its entries."""
 
     def add_message(self, message: Message) -> None:
         """Add a message's row, without content and slots; it counts towards its sender's usage."""

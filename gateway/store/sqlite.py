@@ -173,6 +173,13 @@ def read_summaries(path: Path) -> Iterator[Summary]:
             after = page[-1][0]
 
 
+def quick_check(connection: sqlite3.Connection) -> str:
+    """Return what SQLite finds wrong with a ledger's file, "" if nothing."""
+    with _translated():
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    return "" if found == "ok" else str(found)
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     with _translated():
         _make_private(path)

@@ -110,6 +110,21 @@ class SqliteReading:
     def devices_with_keys(self) -> list[str]:
         return [device for (device,) in self._all("devices_with_keys")]
 
+    # ------------------------------------------------------------ the log
+
+    def log_size(self) -> int:
+        return self._number("log_size")
+
+    def log_node(self, level: int, position: int) -> bytes:
+        row = self._one("log_node", level=level, position=position)
+        if row is None:
+            raise LedgerDamagedError("the ledger's log lacks a hash that it needs")
+        return bytes(row[0])
+
+    def log_index(self, leaf: bytes) -> int | None:
+        row = self._one("log_index", leaf=leaf)
+        return None if row is None else int(row[0])
+
     # ------------------------------------------------------------ messages
 
     def message(self, key: MessageKey) -> Message | None:

@@ -66,6 +66,9 @@ class SqliteTransaction(SqliteReading):
             self.dropped = True
         return devices
 
+    def add_log_node(self, level: int, position: int, hashed: bytes) -> None:
+        self._run("add_log_node", level=level, position=position, hash=hashed)
+
     # ------------------------------------------------------------ messages
 
     def add_message(self, message: Message) -> None:

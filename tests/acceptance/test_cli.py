@@ -49,7 +49,7 @@ def shell(tmp_path: Path) -> Shell:
 
 @pytest.fixture
 def fleet(shell: Shell) -> Shell:
-    shell.ok("fleet", "init", "./fleet", "--name", "home")
+    shell.ok("fleet", "init", "./fleet", "--name", "home", "--no-passphrase")
     return shell
 
 
@@ -63,7 +63,19 @@ def test_every_documented_command_is_there() -> None:
         "device status",
         "device trust",
         "fleet admit",
+        "fleet channel add",
+        "fleet channel remove",
+        "fleet channel set",
+        "fleet diff",
+        "fleet excuse",
         "fleet init",
+        "fleet owner add",
+        "fleet owner init",
+        "fleet owner open",
+        "fleet pull",
+        "fleet renew",
+        "fleet revoke",
+        "fleet rotate",
         "fleet show",
         "gateway init",
         "messages list",
@@ -106,8 +118,9 @@ def test_a_fleet_is_made_and_admits_a_gateway_and_a_device(fleet: Shell) -> None
     made = fleet.ok("device", "init", "thermo-1", "--dir", "./thermo-1").out
     fleet.ok("fleet", "admit", "./fleet", "./gateway-data/join-request", "--role", "gateway")
     admitted = fleet.ok("fleet", "admit", "./fleet", "./thermo-1/join-request").out
-    assert (made.splitlines()[1], "Admitted device thermo-1") == (
-        admitted.splitlines()[1],
+    # The fingerprint is the same on both machines, in hex and in digits.
+    assert (*made.splitlines()[1:3], "Admitted device thermo-1") == (
+        *admitted.splitlines()[1:3],
         admitted.splitlines()[0],
     )
     shown = fleet.ok("fleet", "show", "./fleet", "--json").json
@@ -176,9 +189,19 @@ def test_two_different_answers_make_nothing(shell: Shell) -> None:
     assert not (shell.directory / "fleet").exists()
 
 
-def test_no_passphrase_at_a_terminal_is_taken_with_a_warning(shell: Shell) -> None:
-    code, shown = shell.talk(*MAKE, answers=[""])
+def test_a_device_without_a_passphrase_is_made_with_a_warning(shell: Shell) -> None:
+    code, shown = shell.talk("gateway", "init", "gw-1", "--data", "./gw", answers=[""])
     assert (code, "warning" in shown) == (0, True)
+
+
+def test_a_root_key_is_unencrypted_only_for_an_owner_who_says_so(shell: Shell) -> None:
+    code, shown = shell.talk(*MAKE, answers=[""])
+    assert (code, "--no-passphrase" in shown) == (1, True)
+    assert "--no-passphrase" in shell.fails(*MAKE)
+    (shell.directory / "secret").write_text("correct horse\n")
+    assert "got both" in shell.fails(*MAKE, "--no-passphrase", "--passphrase-file", "secret")
+    assert not (shell.directory / "fleet").exists()
+    assert "whoever copies that file owns the fleet" in shell.ok(*MAKE, "--no-passphrase").err
 
 
 def test_a_passphrase_file_must_hold_one(shell: Shell) -> None:
@@ -192,8 +215,8 @@ def test_a_passphrase_file_must_hold_one(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("mistake", "reason"),
     [
-        ("fleet init ./fleet --name other", "there already"),
-        ("fleet init ./new --name UPPER", "a-z 0-9"),
+        ("fleet init ./fleet --name other --no-passphrase", "there already"),
+        ("fleet init ./new --name UPPER --no-passphrase", "a-z 0-9"),
         ("fleet admit ./nowhere ./fleet/public/roster", "holds no fleet"),
         ("fleet admit ./fleet ./nowhere", "No such file"),
         ("fleet admit ./fleet ./fleet/public/roster", "not a join request"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import backlog, jetstream, lifecycles, relay, sealing
+from tests.bench import backlog, fleet_size, jetstream, lifecycles, log, relay, sealing
 from tests.brokers.mosquitto import Mosquitto
 
 _GOALS = {
@@ -31,6 +31,8 @@ def main() -> None:
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
     console.print(_sealing_table())
+    console.print(fleet_size.table())
+    console.print(_log_table())
     console.print(_lifecycle_table())
     for table in backlog.tables(_BACKLOG):
         console.print(table)
@@ -41,6 +43,13 @@ def _sealing_table() -> Table:
     for line in sealing.run():
         ours, ratio = f"{line.ours * 1e6:,.0f} us", f"{line.raw_over_ours:.2f}"
         table.add_row(line.name, ours, ratio, _GOALS.get(line.name, ""))
+    return table
+
+
+def _log_table() -> Table:
+    table = _table("The gateway's log of rosters and keys", "cost")
+    for line in log.run(appended=10_000, size=100_000):
+        table.add_row(line.what, line.figure)
     return table
 
 

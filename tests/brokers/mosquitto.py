@@ -25,7 +25,8 @@ class Mosquitto:
     Its limits are set generously, since its defaults drop messages silently. With ``persistent``
     retained messages survive `stop` and, if saved in time, `kill`. ``snooper`` is the password of
     an account of that name that may read everything and write nothing; everybody else then needs
-    no password, and may do anything. ``extra`` is appended to the configuration.
+    no password, and may do anything. ``extra`` is appended to the configuration. With
+    ``configuration`` it runs with that file alone; then ``port`` is to be set to what it says.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Mosquitto:
         snooper: str | None = None,
         extra: str = "",
         program: str | None = None,
+        configuration: Path | None = None,
     ) -> None:
         self.directory = directory / "mosquitto"
         self.directory.mkdir(parents=True)
@@ -45,6 +47,7 @@ class Mosquitto:
         if found is None:
             raise MosquittoError("mosquitto is not installed; `make test` installs it")
         self._program = found
+        self._given = configuration
         self._settings = _settings(self.directory, persistent=persistent, extra=extra)
         if snooper is not None:
             self._settings += self._snooper_account(snooper)
@@ -97,6 +100,12 @@ class Mosquitto:
         if self._process is not None:
             self._process.send_signal(number)
 
+    def reload(self) -> None:
+        """Let it read its configuration again, soon: one that was given as a file is copied."""
+        if self._given is not None:
+            self._write(self.port)
+        self.send_signal(signal.SIGHUP)
+
     def restart(self, *, kill: bool = False) -> None:
         """Stop or kill it and start it again on the same port."""
         self._end(signal.SIGKILL if kill else signal.SIGTERM)
@@ -109,9 +118,16 @@ class Mosquitto:
     def __exit__(self, *exc: object) -> None:
         self.stop()
 
-    def _start_on(self, port: int) -> None:
+    def _write(self, port: int) -> Path:
         configuration = self.directory / "mosquitto.conf"
-        configuration.write_text(f"listener {port} 127.0.0.1\n{self._settings}")
+        settings = f"listener {port} 127.0.0.1\n{self._settings}"
+        if self._given is not None:
+            settings = self._given.read_text() + ("user root\n" if os.geteuid() == 0 else "")
+        configuration.write_text(settings)
+        return configuration
+
+    def _start_on(self, port: int) -> None:
+        configuration = self._write(port)
         with (self.directory / "log").open("ab") as log:
             process = subprocess.Popen(
                 [self._program, "-c", str(configuration)], stdout=log, stderr=log

@@ -1,6 +1,6 @@
 """The checker: what must hold of every history, whatever was broken on the way.
 
-Six rules, one for each promise. A rule looks at the records alone, and at what remains when
+Seven rules, one for each promise. A rule looks at the records alone, and at what remains when
 everything that was broken works again and nobody sends any more.
 """
 
@@ -27,6 +27,8 @@ class Rule(StrEnum):
     """What was handled to the end is not shown again; what failed is."""
     UNTOLD = "untold"
     """Every sender learns the outcome, and then the gateway forgets it."""
+    ACCUSED = "accused"
+    """No device takes an honest gateway for one that shows two histories."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +60,8 @@ class Remains:
     residues: Sequence[str] = ()
     """Parts of messages found in the gateway's files: file and part."""
     rows: Sequence[Row] = ()
+    accusations: Sequence[str] = ()
+    """What devices hold against the gateway's log: who and what."""
 
 
 @dataclass(slots=True)
@@ -124,6 +128,7 @@ def check(history: Iterable[Record], remains: Remains) -> list[Violation]:
         Violation(rule=Rule.LEFT, what=f"{it} stands at the broker") for it in remains.retained
     ]
     found += [Violation(rule=Rule.LEFT, what=it) for it in remains.residues]
+    found += [Violation(rule=Rule.ACCUSED, what=it) for it in remains.accusations]
     return found
 
 

@@ -62,6 +62,10 @@ def test_what_remains_is_left() -> None:
     assert rules(good(), Remains(residues=["ledger.sqlite holds the ciphertext"])) == {Rule.LEFT}
 
 
+def test_an_honest_gateway_that_a_device_accuses() -> None:
+    assert rules(good(), Remains(accusations=["r: split-view"])) == {Rule.ACCUSED}
+
+
 def test_a_copy_that_was_cleared_before_it_was_handled_is_early() -> None:
     records = good()
     early = replace(records[7], at=3)

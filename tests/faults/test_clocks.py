@@ -186,7 +186,7 @@ def test_a_gateway_whose_clock_is_a_year_back_ends_nothing_and_takes_in_no_repla
     with onlooker(home) as eyes:
         forgotten = hold(home, b"read and forgotten")
         assert read(home, "hub") == [b"read and forgotten"]
-        expired = hold(home, b"expired", timedelta(seconds=2))
+        expired = hold(home, b"expired", timedelta(seconds=8))
         until(lambda: not any(home.owing_now()))
         with Device.open(home.directory / "thermo-1") as thermo:
             until(lambda: _is_noted(thermo, home))

@@ -79,6 +79,7 @@ async def _make_older(here: World) -> None:
 
 async def _die_at(here: World, point: str) -> None:
     """Let the gateway die at a point, and prepare what leads there. It is dead before, too."""
+    await asyncio.to_thread(here.renew_roster)
     if point in ADOPTION:
         await _make_older(here)
     if point in WHERE_COPIES_ARE_MISSING and here.mosquitto is not None:

@@ -196,6 +196,7 @@ async def roll_back(world: World, _: random.Random) -> None:
         return
     await world.gateway.end()
     world.note_rollback(world.backup.restore())
+    await asyncio.to_thread(world.renew_roster)  # so that the log grows in another way than before
     await world.serve()
 
 

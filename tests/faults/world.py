@@ -9,13 +9,15 @@ import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from device_sdk import create_device, trust_root
+from device_sdk import ReportKind, create_device, trust_root
+from device_sdk.assembly import STATE_FILE
 from gateway.enrolment import init_gateway
 from gateway.fault_points import SWITCH
 from gateway.login import OPERATOR, operator_password
@@ -36,6 +38,8 @@ PATIENCE = 90.0
 GONE = 30.0
 """Seconds within which everything must be gone once everybody knows how it ended."""
 _LOOK = 0.1
+_ACCUSING = (ReportKind.SPLIT_VIEW, ReportKind.UNPROVEN)
+"""That its log was put back with a backup is true, and accuses nobody."""
 T = TypeVar("T")
 
 
@@ -256,7 +260,24 @@ class World:
         residues = await _until_nothing(lambda: asyncio.to_thread(self.residues), patience)
         named = {f"{row.sender}'s {row.id_prefix}" for row in rows}  # which is said already
         residues = [one for one in residues if one.partition("id of ")[2] not in named]
-        return Remains(retained=retained, residues=residues, rows=rows)
+        return Remains(
+            retained=retained, residues=residues, rows=rows, accusations=self.accusations()
+        )
+
+    def accusations(self) -> list[str]:
+        """Return what the devices, which are dead, hold against the gateway's log."""
+        found = []
+        for name in (*SENDERS, *READERS):
+            with contextlib.closing(sqlite3.connect(self.directory / name / STATE_FILE)) as state:
+                kinds = state.execute("SELECT DISTINCT kind FROM log_report").fetchall()
+            found += [f"{name}: {kind}" for (kind,) in kinds if kind in _ACCUSING]
+        return found
+
+    def renew_roster(self) -> None:
+        """Let the owner sign a newer roster, which the gateway enters in its log."""
+        fleet = Fleet.open(self.directory / "fleet", None)
+        request = (self.directory / ABSENT / "join-request").read_bytes()
+        fleet.admit(request, now=int(time.time()))
 
     def _rows(self) -> list[Row]:
         held = read_summaries(self.data / LEDGER_FILE)

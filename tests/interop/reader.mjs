@@ -14,25 +14,26 @@ const isHeader = isMap({
   1: is(3), 3: isText(128), 4: isBytes(16), 5: isBytes(12), 16: is(TYP),
   15: isMap({ 1: isName, 3: isName, 4: isUint(), 6: isUint(), 7: isBytes(16) }),
   '-70001': isArray(isBytes(32), isUint(1000)), '-70002': isBytes(32), '-70003': isUint()
-})
+}, { '-70009': isBytes(1, 704) })
 
 export function header (data) {
-  const map = strict(data, 640)
+  const map = strict(data, 1360)
   need(isHeader(map))
   const claims = map.get(15); const [readerRoot, readerCount] = map.get(-70001)
   return {
     content_type: map.get(3), sender_kid: map.get(4), iv: map.get(5), sender: claims.get(1), channel: claims.get(3),
     expires: claims.get(4), issued: claims.get(6), message_id: claims.get(7), reader_root: readerRoot,
-    reader_count: readerCount, cek_commitment: map.get(-70002), sequence: map.get(-70003)
+    reader_count: readerCount, cek_commitment: map.get(-70002), sequence: map.get(-70003),
+    tree_head: map.get(-70009) ?? ''
   }
 }
 
 function copyOf (data) {
-  need(data.length <= 272752 && data[0] === 0xd8 && data[1] === 0x60)
+  need(data.length <= 273472 && data[0] === 0xd8 && data[1] === 0x60)
   const path = isArray(isUint(999), isList(isBytes(32), 0, 10))
   const entry = isMap({ 1: is(OAEP), 4: isBytes(16), '-70004': path, '-70005': isBytes(32), '-70007': isName })
   const message = strict(data.subarray(2))
-  need(isArray(isBytes(0, 640), isMap({ 11: isArray(isBytes(0, 128), isMap({}), isBytes(0, 512)) }),
+  need(isArray(isBytes(0, 1360), isMap({ 11: isArray(isBytes(0, 128), isMap({}), isBytes(0, 512)) }),
     isBytes(272, 270352), isArray(isArray(isBytes(0), entry, isBytes(256, 512))))(message))
   const [protectedHeader, unprotected, ciphertext, [[, fields, wrapped]]] = message
   const [signProtected, , signature] = unprotected.get(11)
@@ -103,7 +104,7 @@ export function roster (file, root, aad) {
 export function topicOf (text) {
   const [, kind, rest] = /^sealgate\/1\/([a-z]+)(?:\/(.*))?$/.exec(text) ?? need(false, 'topic')
   const levels = rest?.split('/') ?? []
-  const one = { send: 1, notice: 1, query: 1, seen: 1, announce: 1, keys: 1, state: 1 }
+  const one = { send: 1, notice: 1, query: 1, seen: 1, announce: 1, keys: 1, state: 1, log: 1, prove: 1, proof: 1, join: 1, cert: 1 }
   const names = { ...one, inbox: 2, read: 2, roster: 0 }[kind]
   const id = { send: 32, inbox: 32, read: 32, roster: levels.length && 64 }[kind] ?? 0
   need(names !== undefined && levels.length === names + (id > 0) && levels.slice(0, names).every(isName), 'topic')

@@ -136,7 +136,7 @@ def test_pycose_verifies_every_signed_record(file: str, vector: dict[str, Any]) 
 
 
 def aad_of(file: str) -> bytes:
-    return cose.FLEETLESS_AAD if file == "key-statement" else PIN.aad
+    return cose.FLEETLESS_AAD if file in ("key-statement", "owner-request") else PIN.aad
 
 
 # ------------------------------------------------------------- python-cwt

@@ -21,6 +21,7 @@ from device_sdk.wire.excuse import Excuse
 from device_sdk.wire.header import TYP, Header
 from device_sdk.wire.join_request import JoinRequest
 from device_sdk.wire.key_statement import KeyStatement
+from device_sdk.wire.log_proof import Included, LogProof, Prove
 from device_sdk.wire.login import Login
 from device_sdk.wire.notice import Event, EventKind, Excusal, Notice
 from device_sdk.wire.query import Query, Seen, Sent, Wanted
@@ -29,6 +30,7 @@ from device_sdk.wire.reasons import Reason
 from device_sdk.wire.roster_head import RootSuccession, RosterHead
 from device_sdk.wire.roster_page import ROLES, ChannelEntry, DeviceEntry, RosterPage
 from device_sdk.wire.state import OFFLINE, ONLINE, PAUSED, State
+from device_sdk.wire.tree_head import TreeHead
 from tests.vectors.generate.fixed import FixedSigner, spki
 from tests.vectors.generate.fleet import AAD
 
@@ -129,6 +131,22 @@ RECORDS: dict[type[cose.Record], st.SearchStrategy[Any]] = {
         max_readers=numbers,
         max_lifetime=numbers,
     ),
+    TreeHead: st.builds(
+        TreeHead,
+        log_id=ids,
+        size=st.integers(1, limits.MAX_LOG_SIZE),
+        root=hashes,
+        time=numbers,
+        roster_version=numbers,
+    ),
+    Prove: st.builds(
+        Prove,
+        device=names,
+        gateway=names,
+        first=st.integers(0, 1000),
+        second=st.integers(1000, limits.MAX_LOG_SIZE),
+        leaves=few(hashes),
+    ),
     KeyStatement: key_statements(),
     JoinRequest: st.builds(
         JoinRequest,
@@ -216,6 +234,7 @@ headers = st.builds(
     reader_count=st.integers(0, 1000),
     cek_commitment=hashes,
     sequence=numbers,
+    tree_head=st.just(b"") | blobs,
 )
 readers = st.builds(
     Reader,
@@ -270,6 +289,22 @@ def test_a_copy_comes_back_as_it_was(body: Body, reader: Reader, inclusion: Incl
     copy = Copy(body=body, reader=reader, inclusion=inclusion)
     assert is_deterministic(copy.encode()[2:])
     assert Copy.decode(copy.encode()) == copy
+
+
+@given(
+    proof=st.builds(
+        LogProof,
+        first=st.integers(0, 1000),
+        second=st.integers(1000, limits.MAX_LOG_SIZE),
+        consistency=st.none() | few(hashes),
+        included=few(
+            st.builds(Included, leaf=hashes, index=st.integers(0, 2**32 - 1), path=few(hashes))
+        ),
+    )
+)
+def test_a_logs_proof_comes_back_as_it_was(proof: LogProof) -> None:
+    assert is_deterministic(proof.encode())
+    assert LogProof.decode(proof.encode()) == proof
 
 
 devices = st.builds(

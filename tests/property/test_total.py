@@ -22,7 +22,9 @@ FIELDS = {
     "join-request": "data",
     "key-list": "list",
     "key-statement": "data",
+    "log-proof": "data",
     "notice": "data",
+    "prove": "data",
     "public-key": "spki",
     "query": "data",
     "read-ack": "data",
@@ -31,6 +33,7 @@ FIELDS = {
     "roster-page": "page",
     "seen": "data",
     "state": "data",
+    "tree-head": "data",
     "unpad": "plaintext",
 }
 """Every operation that takes bytes, and the field of its input that holds them."""

@@ -5,6 +5,7 @@ It is no gateway: it keeps what it is told to keep, believes every device, and c
 
 import threading
 import time
+from dataclasses import replace
 
 from device_sdk.identity import Identity
 from device_sdk.trust import Pin
@@ -13,6 +14,7 @@ from device_sdk.wire.envelope import Envelope
 from device_sdk.wire.header import Header
 from device_sdk.wire.key_statement import KeyStatement, encode_key_list
 from device_sdk.wire.limits import DAY
+from device_sdk.wire.log_proof import Prove
 from device_sdk.wire.notice import FINISHED, Event, EventKind, Notice
 from device_sdk.wire.query import Query, Seen
 from device_sdk.wire.read_ack import ReadAck
@@ -20,6 +22,7 @@ from device_sdk.wire.roster_head import RosterHead
 from device_sdk.wire.roster_page import (
     ROLE_DEVICE,
     ROLE_GATEWAY,
+    ChannelEntry,
     DeviceEntry,
     RosterPage,
     page_hash,
@@ -27,6 +30,7 @@ from device_sdk.wire.roster_page import (
 from device_sdk.wire.state import ONLINE, State
 from device_sdk.wire.suites import VerifyKey, load_verify_key
 from device_sdk.wire.topics import Kind, Topics
+from tests.support.gateway_log import GatewayLog
 from tests.support.hub import Carried, Hub
 
 TOPICS = Topics()
@@ -40,6 +44,7 @@ class Desk:
         self.root, self.gateway = Identity.generate(), Identity.generate()
         self.pin = Pin.from_spki(self.root.spki)
         self.devices: dict[str, DeviceEntry] = {}
+        self.channels: dict[str, ChannelEntry] = {}
         self.version = int(time.time()) - DAY
         self.statements: dict[str, list[bytes]] = {}
         self.digests: dict[bytes, tuple[Header, bytes]] = {}
@@ -47,6 +52,8 @@ class Desk:
         self.seen: list[Seen] = []
         self.asked: list[Query] = []
         self.is_silent = False
+        self.logs: dict[str, GatewayLog] = {}
+        """Which log each device is shown; "" is for those that are not named."""
         self._counter = 0
         self._lock = threading.RLock()
         self.admit("gw-1", self.gateway.spki, ROLE_GATEWAY)
@@ -63,10 +70,14 @@ class Desk:
             revoked_at=revoked,
         )
 
+    def revoke(self, name: str) -> None:
+        """Revoke a device; `publish_roster` makes it known."""
+        self.devices[name] = replace(self.devices[name], revoked_at=self.version + 1)
+
     def publish_roster(self, *, expires_in: int = 365 * DAY, version: int = 0) -> None:
         """Sign and publish the roster, one page."""
         self.version = version or self.version + 1
-        page = RosterPage(devices=self.devices, channels={}).encode()
+        page = RosterPage(devices=self.devices, channels=self.channels).encode()
         now = int(time.time())
         head = RosterHead(
             fleet_id=self.pin.fleet_id,
@@ -103,6 +114,12 @@ class Desk:
         )
         data = cose.sign(state, self.gateway, self.pin.aad)
         self.hub.put(TOPICS.state("gw-1"), data, retain=True)
+
+    def publish_log(self, log: GatewayLog, device: str = "") -> None:
+        """Show the head of a log, and from now on prove everything by it: to all, or to one."""
+        self.logs[device] = log
+        if not device:
+            self.hub.put(TOPICS.log("gw-1"), log.head(), retain=True)
 
     def notice(
         self,
@@ -160,6 +177,8 @@ class Desk:
                 self._clear(carried.payload)
             elif topic.kind is Kind.QUERY:
                 self._answer(cose.parse_signed(Query, carried.payload).claims)
+            elif topic.kind is Kind.PROVE:
+                self._prove(cose.parse_signed(Prove, carried.payload).claims)
             elif topic.kind is Kind.SEEN:
                 self._forget(cose.parse_signed(Seen, carried.payload).claims)
 
@@ -195,6 +214,11 @@ class Desk:
         for item in seen.messages:
             finished = self.event(EventKind.HELD, item.message_id, word=FINISHED)
             self.events[item.message_id.hex()] = [finished]
+
+    def _prove(self, question: Prove) -> None:
+        log = self.logs.get(question.device) or self.logs.get("")
+        if log is not None:
+            self.hub.put(TOPICS.proof(question.device), log.answer(question).encode())
 
     def _answer(self, query: Query) -> None:
         self.asked.append(query)

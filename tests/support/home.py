@@ -14,7 +14,7 @@ DEVICES = ("thermo-1", "hub", "phone")
 def make_home(directory: Path) -> None:
     """Make the fleet, the gateway ``gw-1`` and the devices in a directory, and admit them."""
     shell = Shell(directory)
-    shell.ok("fleet", "init", "./fleet", "--name", "home")
+    shell.ok("fleet", "init", "./fleet", "--name", "home", "--no-passphrase")
     shell.ok("gateway", "init", "gw-1", "--data", "./gateway-data")
     shell.ok("fleet", "admit", "./fleet", "./gateway-data/join-request", "--role", "gateway")
     for name in DEVICES:

@@ -61,6 +61,17 @@ class HubFleet:
             return read(device)
 
 
+def await_roster(device: Device, version: int) -> None:
+    """Wait until a device goes by a version of the roster."""
+
+    def has_come() -> bool:
+        roster = device._parts.rosters.roster
+        return roster is not None and roster.version >= version
+
+    with device._courier.changed:
+        assert device._courier.wait(has_come, time.monotonic() + 10)
+
+
 class HandlerError(Exception):
     """What goes wrong in an application."""
 

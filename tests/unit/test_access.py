@@ -20,6 +20,7 @@ ID = "0f" * 16
         "query/thermo-1",
         "seen/thermo-1",
         "announce/thermo-1",
+        "prove/thermo-1",
     ],
 )
 def test_a_device_publishes_on_its_own_topics_only(topic: str) -> None:
@@ -40,6 +41,8 @@ def test_a_device_publishes_on_its_own_topics_only(topic: str) -> None:
         "roster",
         "roster/0a0a",
         "state/gw-1",
+        "log/gw-1",
+        "proof/thermo-1",
     ],
 )
 def test_a_device_reads_what_is_meant_for_it_and_for_all_and_publishes_none_of_it(

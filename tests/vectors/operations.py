@@ -10,15 +10,30 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from device_sdk import trust, unseal
 from device_sdk.reader_key import ReaderKey
-from device_sdk.wire import cbor, content_key, cose, errors, header, login, merkle, padding, suites
+from device_sdk.wire import (
+    cbor,
+    content_key,
+    cose,
+    errors,
+    header,
+    log_tree,
+    login,
+    merkle,
+    padding,
+    suites,
+)
+from device_sdk.wire.certificates import decode_certificates, verify_certificates
 from device_sdk.wire.envelope import Envelope
 from device_sdk.wire.excuse import Excuse
+from device_sdk.wire.join_offer import JoinOffer
 from device_sdk.wire.join_request import verify_join_request
 from device_sdk.wire.key_statement import KeyStatement, decode_key_list
+from device_sdk.wire.log_proof import LogProof, Prove
 from device_sdk.wire.notice import Notice
+from device_sdk.wire.owner_grant import OwnerGrant, verify_owner_request
 from device_sdk.wire.query import Query, Seen
 from device_sdk.wire.read_ack import ReadAck
-from device_sdk.wire.roster_head import RootSuccession
+from device_sdk.wire.roster_head import RootSuccession, RosterHead
 from device_sdk.wire.roster_page import (
     ROLE_DEVICE,
     ROLE_GATEWAY,
@@ -27,7 +42,9 @@ from device_sdk.wire.roster_page import (
     page_hash,
 )
 from device_sdk.wire.state import State
+from device_sdk.wire.ticket import Ticket
 from device_sdk.wire.topics import Topics
+from device_sdk.wire.tree_head import TreeHead, leaf_of
 from tests.vectors.generate.fixed import private_key
 from tests.vectors.generate.records import plain
 
@@ -45,6 +62,7 @@ KINDS: dict[type[BaseException], str] = {
     errors.KeyFormatError: "key-format",
     errors.SignatureError: "signature",
     errors.InclusionError: "inclusion",
+    errors.ConsistencyError: "consistency",
     errors.TopicError: "topic",
     trust.TrustError: "untrusted",
     trust.UnknownDeviceError: "unknown-device",
@@ -134,6 +152,33 @@ def check_inclusion(given: Json) -> Json:
         expected_root=bytes.fromhex(given["root"]),
     )
     return {}
+
+
+def check_growth(given: Json) -> Json:
+    log_tree.check_consistency(
+        given["first"],
+        bytes.fromhex(given["first_root"]),
+        given["second"],
+        bytes.fromhex(given["second_root"]),
+        [bytes.fromhex(node) for node in given["path"]],
+    )
+    return {}
+
+
+def enter(given: Json) -> Json:
+    payload = bytes.fromhex(given["payload"])
+    kind: Any = {"roster": RosterHead, "key": KeyStatement}[given["kind"]]
+    record = kind.parse(cbor.decode(payload, "entry", limit=kind.LIMIT))
+    entry = cbor.encode([given["kind"], payload])
+    return {"entry": entry.hex(), "leaf": leaf_of(record).hex()}
+
+
+def decode_proof(given: Json) -> Json:
+    data = bytes.fromhex(given["data"])
+    proof = LogProof.decode(data)
+    assert proof.encode() == data
+    claims: Json = plain(proof)
+    return claims
 
 
 def load_key(given: Json) -> Json:
@@ -246,6 +291,31 @@ def admit(given: Json) -> Json:
     return outcome
 
 
+def verify_owner(given: Json) -> Json:
+    return {"claims": plain(verify_owner_request(bytes.fromhex(given["data"])))}
+
+
+def verify_certificate(given: Json) -> Json:
+    member = verify_certificates(
+        decode_certificates(bytes.fromhex(given["list"])),
+        name=given["name"],
+        identities=roster().devices[given["name"]].identities,
+        owners=[PIN.root.spki],
+    )
+    return {"not_before": member.not_before, "not_after": member.not_after}
+
+
+def open_ticket(given: Json) -> Json:
+    return {"claims": plain(Ticket.decode(given["text"]))}
+
+
+def check_offer(given: Json) -> Json:
+    offer = JoinOffer.decode(bytes.fromhex(given["data"]))
+    code, device = bytes.fromhex(given["code"]), given["device"]
+    offer.check(code=code, device=device, fleet_id=PIN.fleet_id)
+    return {"name": offer.name, "request": offer.request.hex()}
+
+
 def log_in(given: Json) -> Json:
     unverified = login.parse_token(given["token"])
     user = given["user"]
@@ -281,7 +351,7 @@ def verify_roster(given: Json) -> Json:
     complete.check_current(NOW)
     return {
         "version": complete.version,
-        "signed_by": verified.root.kid.hex(),
+        "signed_by": cose.parse_signed(RosterHead, head).kid.hex(),
         "devices": sorted(complete.devices),
         "channels": sorted(complete.channels),
     }
@@ -289,20 +359,28 @@ def verify_roster(given: Json) -> Json:
 
 OPERATIONS: dict[str, Callable[[Json], Json]] = {
     "cbor": decode_cbor,
+    "certificates": verify_certificate,
     "content-key": derive,
     "copy": read_copy,
     "dishonest-copy": read_copy,
     "envelope": check_envelope,
     "excuse": record(Excuse),
     "header": decode_header,
+    "join-offer": check_offer,
     "join-request": admit,
     "key-list": verify_keys,
     "key-statement": verify_statement,
+    "log-entry": enter,
+    "log-proof": decode_proof,
     "login": log_in,
+    "merkle-consistency": check_growth,
     "merkle-inclusion": check_inclusion,
     "merkle-tree": grow_tree,
     "notice": record(Notice, ROLE_GATEWAY),
+    "owner-grant": record(OwnerGrant),
+    "owner-request": verify_owner,
     "padded-length": pad,
+    "prove": record(Prove),
     "public-key": load_key,
     "query": record(Query),
     "read-ack": record(ReadAck),
@@ -311,6 +389,8 @@ OPERATIONS: dict[str, Callable[[Json], Json]] = {
     "roster-page": decode_page,
     "seen": record(Seen),
     "state": record(State, ROLE_GATEWAY),
+    "ticket": open_ticket,
     "topic": parse_topic,
+    "tree-head": record(TreeHead, ROLE_GATEWAY),
     "unpad": unpad,
 }

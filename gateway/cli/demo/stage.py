@@ -38,7 +38,7 @@ def do(shop: Workshop, screen: Screen, *arguments: str) -> list[str]:
 def make_everybody(shop: Workshop, screen: Screen) -> None:
     """Make the owner's fleet and everybody's keys, and admit them all."""
     screen.step("An owner makes a fleet. All others make their own keys, and ask to join")
-    do(shop, screen, "fleet", "init", "./fleet", "--name", "home")
+    do(shop, screen, "fleet", "init", "./fleet", "--name", "home", "--no-passphrase")
     do(shop, screen, "gateway", "init", GATEWAY, "--data", f"./{GATEWAY}")
     with screen.waiting("making RSA-3072 keys ..."):
         screen.command(f"device init {SENDER} --dir ./{SENDER}", _ALL_OTHERS)

@@ -65,6 +65,18 @@ SELECT DISTINCT device FROM key_statements WHERE not_after <= :until ORDER BY de
 -- name: drop_key_statements
 DELETE FROM key_statements WHERE not_after <= :until
 
+-- name: log_size
+SELECT position + 1 FROM log_nodes WHERE level = 0 ORDER BY position DESC LIMIT 1
+
+-- name: log_node
+SELECT hash FROM log_nodes WHERE level = :level AND position = :position
+
+-- name: log_index
+SELECT position FROM log_nodes WHERE level = 0 AND hash = :leaf ORDER BY position LIMIT 1
+
+-- name: add_log_node
+INSERT INTO log_nodes (level, position, hash) VALUES (:level, :position, :hash)
+
 -- name: message
 SELECT id, digest, channel, reader_count, size, held_at, expires, state, ended_by FROM messages
 WHERE sender = :sender AND message_id = :message_id

@@ -29,6 +29,9 @@ class Recorder:
     def on_state(self, arrival: Arrival) -> None:
         raise AssertionError(arrival.topic)
 
+    def on_log_head(self, arrival: Arrival) -> None:
+        raise AssertionError(arrival.topic)
+
     def on_marker(self, arrival: Arrival) -> None:
         raise AssertionError(arrival.topic)
 

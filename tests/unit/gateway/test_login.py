@@ -52,6 +52,11 @@ async def test_devices_the_gateway_and_the_operator_get_in_with_their_roles(
     assert door("any", "operator", "operator's password") == operator
 
 
+async def test_whoever_wants_to_join_gets_in_under_the_name_it_asks_for(door: Doorkeeper) -> None:
+    assert door("lamp", "join", "anything") == Client(name="lamp", role=Role.JOINER)
+    assert door("a/+", "join", "anything") is None
+
+
 async def test_nobody_else_gets_in(fleet: Fleet, door: Doorkeeper) -> None:
     stranger = Fleet()
     stranger.admit("hub")

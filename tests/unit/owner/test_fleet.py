@@ -3,6 +3,7 @@
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,16 @@ from device_sdk.trust import Roster, verify_key_statement
 from device_sdk.wire.errors import MalformedError
 from device_sdk.wire.key_statement import decode_key_list
 from device_sdk.wire.limits import DAY
+from device_sdk.wire.roster_page import ChannelEntry, DeviceEntry
+from gateway.owner import changes
 from gateway.owner.bundle import PublicBundle
 from gateway.owner.errors import FleetError, NotAdmittedError
 from gateway.owner.fleet import Fleet
+from gateway.owner.signing import Members
 
 from .conftest import NOW, MakeRequest
+
+AIR = ChannelEntry(readers=("hub",), senders=("thermo-1",), lifetime=DAY)
 
 
 @pytest.fixture
@@ -48,7 +54,7 @@ def test_only_the_owner_may_look_into_the_private_part(fleet: Fleet) -> None:
 
 def test_the_public_part_is_readable_and_holds_no_private_key(fleet: Fleet) -> None:
     files = contents(fleet.directory / "public")
-    assert files.keys() == {"root.pub", "roster"}
+    assert files.keys() == {"root.pub", "roster", "ca.pem", "crl.pem", "acl"}
     assert not any(b"PRIVATE" in data for data in files.values())
     assert stat.S_IMODE((fleet.directory / "public" / "roster").stat().st_mode) == 0o644
 
@@ -161,6 +167,48 @@ def test_an_older_bundle_put_in_place_does_not_throw_anybody_out(
     (fleet.directory / "public/roster").write_bytes(old)
     fleet.admit(device_request("phone"), now=NOW)
     assert public_roster(fleet).devices.keys() == {"hub", "phone"}
+
+
+def test_a_roster_that_was_signed_and_not_given_away_is_given_away_by_the_next_run(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cut(BaseException):
+        """The power fails."""
+
+    def cut(*_: object) -> None:
+        raise Cut
+
+    def set_air(members: Members, version: int) -> Members:
+        return replace(members, channels={"air": AIR})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PublicBundle, "write_roster", cut)
+        with pytest.raises(Cut):
+            fleet.change(set_air, now=NOW)
+    assert public_roster(fleet).channels == {}
+    fleet.change(changes.renew, now=NOW)
+    assert public_roster(fleet).channels == {"air": AIR}
+
+
+def test_what_everybody_else_would_refuse_is_refused_before_it_is_written(fleet: Fleet) -> None:
+    fleet.change(changes.renew, now=NOW)
+    before = contents(fleet.directory)
+    entry = DeviceEntry(identities=(fleet.root.spki,), roles=("device",), not_after=NOW)
+    names = tuple(f"device-{number:058}" for number in range(1000))
+    for channels, devices in (
+        ({"direct": AIR}, {}),
+        ({"air": replace(AIR, readers=("b", "a"))}, {}),
+        ({"air": replace(AIR, lifetime=31 * DAY)}, {}),
+        ({}, {"a": replace(entry, identities=(fleet.root.spki,) * 9)}),
+        ({}, {"a": replace(entry, identities=(b"no key",))}),
+        ({}, {"a" * 65: entry}),
+        # Two of them are more than fits into one of 200 pages.
+        ({f"c{n}": replace(AIR, readers=names, senders=names) for n in range(201)}, {}),
+    ):
+        made = Members(devices=devices, channels=channels)
+        with pytest.raises(MalformedError):
+            fleet.change(lambda _members, _version, made=made: made, now=NOW)  # type: ignore[misc]
+    assert contents(fleet.directory) == before
 
 
 def test_two_admissions_at_once_both_count(

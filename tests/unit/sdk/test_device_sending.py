@@ -205,6 +205,7 @@ def test_a_device_that_was_not_admitted_or_is_revoked_cannot_send(hub_fleet: Hub
     desk.admit("thermo-1", spki, revoked=desk.version + 1)
     desk.publish_roster()
     with hub_fleet.open("thermo-1") as device:
+        device.waiting()
         with pytest.raises(NotAdmittedError, match="revoked"):
             device.send("a", to=HUB, timeout=0.1)
         assert not device.status().is_admitted

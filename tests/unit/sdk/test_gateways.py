@@ -58,7 +58,8 @@ def test_a_notice_by_the_rosters_gateway_is_believed(
     gateways: Gateways, device_fleet: Fleet
 ) -> None:
     data = notice(device_fleet, device_fleet.identities["gw-1"])
-    assert gateways.verify_notice(data, "thermo-1", NOW).counter == 1
+    notice_, gateway = gateways.verify_notice(data, "thermo-1", NOW)
+    assert (notice_.counter, gateway) == (1, "gw-1")
 
 
 @pytest.mark.parametrize("liar", ["hub", "thermo-1"])

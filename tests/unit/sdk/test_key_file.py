@@ -1,5 +1,6 @@
 """Private keys at rest."""
 
+import base64
 import os
 import stat
 from pathlib import Path
@@ -8,12 +9,16 @@ import pytest
 
 from device_sdk.identity import Identity
 from device_sdk.key_file import (
+    DEVICE_KEY,
+    OWNER_KEY,
     KeyFileError,
     LoosePermissionsError,
     PassphraseError,
+    ScryptProfile,
     check_private,
     write_private_file,
 )
+from device_sdk.wire import cbor
 
 
 @pytest.fixture
@@ -78,6 +83,20 @@ def test_parameters_of_the_passphrase_cannot_be_weakened_in_the_file(path: Path)
         path.write_bytes(bytes(changed))
         with pytest.raises(KeyFileError):
             Identity.load(path, b"correct horse")
+
+
+def test_a_guess_at_an_owners_passphrase_costs_more_than_at_a_devices(path: Path) -> None:
+    written = []
+    for profile in (DEVICE_KEY, OWNER_KEY):
+        identity = Identity.generate()
+        identity.save(path, b"correct horse", profile)
+        assert Identity.load(path, b"correct horse").spki == identity.spki
+        container = b"".join(path.read_bytes().splitlines()[1:-1])
+        fields = cbor.decode(base64.b64decode(container), "key file", limit=10_000)
+        written.append(ScryptProfile(log_n=fields[1], r=fields[2], p=fields[3]))
+    assert written == [DEVICE_KEY, OWNER_KEY]
+    memory = [128 * profile.r << profile.log_n for profile in written]
+    assert memory == [64 << 20, 256 << 20]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])

@@ -130,6 +130,7 @@ import os, sys
 from pathlib import Path
 from device_sdk.identity import Identity
 from device_sdk.keystore import KeyStore
+from device_sdk.wire import cose
 {victim} = lambda *_, **__: os.kill(os.getpid(), 9)
 directory = Path(sys.argv[1])
 {action}
@@ -185,3 +186,24 @@ def test_a_directory_where_no_device_could_be_made_is_free(tmp_path: Path) -> No
         KeyStore.create(directory, "hub", None, now=NOW)
     (directory / "join-request").rmdir()
     KeyStore.create(directory, "hub", None, now=NOW).close()
+
+
+def test_a_key_that_is_later_than_the_directory_knows_is_kept(tmp_path: Path) -> None:
+    directory = tmp_path / "hub"
+    KeyStore.create(directory, "hub", None, now=NOW).close()
+    with KeyStore.open(directory, None) as store:
+        store.add_reader_key(now=NOW + 5)
+    (directory / f"reader-{NOW + 5}.statement").unlink()  # as in an older copy of the directory
+    with KeyStore.open(directory, None) as store:
+        assert (directory / f"reader-{NOW + 5}.pem").exists()
+        assert store.add_reader_key(now=NOW + 1).statement.serial == NOW + 6
+
+
+def test_a_key_that_was_being_made_is_erased(tmp_path: Path) -> None:
+    directory = tmp_path / "hub"
+    KeyStore.create(directory, "hub", None, now=NOW).close()
+    making = f"KeyStore.open(directory, None).add_reader_key(now={NOW} + 5)"
+    kill_in(directory, "cose.sign", making)
+    assert (directory / f"reader-{NOW + 5}.pem").exists()
+    KeyStore.open(directory, None).close()
+    assert not list(directory.glob(f"reader-{NOW + 5}.*"))

@@ -8,6 +8,7 @@ import pytest
 
 from device_sdk.keystore import KeyStore
 from device_sdk.own_keys import OwnKeys
+from device_sdk.reader_key import ReaderKey
 from device_sdk.wire import cose
 from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.limits import CLOCK_SKEW, DAY
@@ -106,3 +107,55 @@ def test_a_device_whose_backup_was_restored_is_written_to_with_a_new_key(
         sender.send("a", to=["hub"]).wait_held(10)
         with next(reader.inbox(timeout=10)) as message:
             assert message.payload == b"a"
+
+
+def test_a_message_is_sent_and_held_while_a_key_is_being_made(
+    hub_fleet: HubFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+    generate = ReaderKey.generate
+
+    def slowly() -> ReaderKey:
+        begun.set()
+        assert may_end.wait(60)
+        return generate()
+
+    monkeypatch.setattr("device_sdk.reader_key.ReaderKey.generate", slowly)
+    with hub_fleet.open("thermo-1") as device:
+        parts = device._parts
+        later = parts.keystore.reader_keys[-1].statement.not_before + 30 * DAY
+        try:
+            with device._courier.changed:
+                parts.own_keys.tend(later, 0, device._courier._key_made, sure=later)
+            assert begun.wait(10)
+            device.send("21.5", to=["hub"]).wait_held(10)
+            assert hub_fleet.read("hub") == [b"21.5"]
+            assert len(parts.keystore.reader_keys) == 1
+        finally:
+            may_end.set()
+
+
+def test_a_renewed_key_is_announced_at_once_and_the_old_one_still_opens_until_it_is_erased(
+    hub_fleet: HubFleet,
+) -> None:
+    with hub_fleet.open("hub") as hub, hub_fleet.open("thermo-1") as thermo:
+        first = hub._parts.keystore.reader_keys[0]
+        now = first.statement.not_before + 30 * DAY
+        thermo.send("to the old key", to=["hub"]).wait_held(10)
+        with hub._courier.changed:
+            hub._parts.own_keys.tend(now, 0, hub._courier._key_made, sure=now)
+        hub._parts.own_keys.close()
+        second = hub._parts.keystore.reader_keys[-1]
+        assert second.statement.serial > first.statement.serial
+        hub_fleet.hub.wait_for("sealgate/1/announce/hub", 3)
+        assert second.signed in hub_fleet.desk.statements["hub"]
+        with next(hub.inbox(timeout=10)) as message:
+            assert message.payload == b"to the old key"
+        end = first.statement.not_after + CLOCK_SKEW
+        for moment, is_kept in ((end, True), (end + 1, False)):
+            with hub._courier.changed:
+                hub._parts.own_keys.tend(moment, 0, hub._courier._key_made, sure=moment)
+            hub._parts.own_keys.close()
+            kept = {own.key.kid for own in hub._parts.keystore.reader_keys}
+            assert (first.key.kid in kept) is is_kept
+        assert not (hub._keystore.directory / f"reader-{first.statement.serial}.pem").exists()

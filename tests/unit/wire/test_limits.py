@@ -4,12 +4,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from device_sdk.identity import Identity
+from device_sdk.trust import Pin, verify_head
 from device_sdk.wire import cbor, cose, limits
 from device_sdk.wire.envelope import Body, Copy, Envelope, Reader, countersign
 from device_sdk.wire.errors import InclusionError, MalformedError, TooLargeError
 from device_sdk.wire.header import Header
 from device_sdk.wire.merkle import root
+from device_sdk.wire.owner_grant import OwnerGrant
 from device_sdk.wire.padding import pad, padded_length, unpad
+from device_sdk.wire.roster_head import RootSuccession, RosterHead
 
 LONGEST_NAME = "n" * limits.MAX_ID
 AAD = cose.fleet_aad(b"f" * 16)
@@ -30,6 +33,7 @@ def longest_header(readers: tuple[Reader, ...], signer: Identity) -> Header:
         reader_count=len(readers),
         cek_commitment=b"c" * limits.HASH_SIZE,
         sequence=most,
+        tree_head=b"t" * limits.MAX_TREE_HEAD,
     )
 
 
@@ -119,3 +123,28 @@ def test_a_payload_of_the_greatest_length_is_padded_and_one_byte_more_is_refused
 def test_a_message_never_outlives_a_reader_key_that_was_renewed_in_time() -> None:
     least_left = limits.READER_KEY_VALIDITY - limits.READER_KEY_RENEWAL
     assert limits.DEFAULT_LIFETIME < limits.MAX_LIFETIME <= least_left
+
+
+def test_the_largest_roster_head_passes_with_rsa_keys_only(signer: Identity) -> None:
+    # One key in every place: what counts is how long it is.
+    fleet_id, most = signer.kid, 2**64 - 1
+    aad = cose.fleet_aad(fleet_id)
+    grant = cose.sign(OwnerGrant(fleet_id=fleet_id, owner_spki=signer.spki, time=most), signer, aad)
+    succession = RootSuccession(
+        fleet_id=fleet_id, next_root_spki=signer.spki, time=most, grant=grant
+    )
+    head = RosterHead(
+        fleet_id=fleet_id,
+        version=most,
+        issued=most,
+        expires=most,
+        page_hashes=(b"h" * limits.HASH_SIZE,) * limits.MAX_ROSTER_PAGES,
+        successions=(cose.sign(succession, signer, aad),) * limits.MAX_SUCCESSIONS,
+        grants=(grant,) * limits.MAX_GRANTS,
+    )
+    data = cose.sign(head, signer, aad)
+    verified = verify_head(Pin.from_spki(signer.spki), data)
+    assert verified.head == head
+    assert len(verified.granted) == limits.MAX_GRANTS
+    assert len(data) < 55_000  # as clause 11 says
+    assert len(data) <= RosterHead.LIMIT

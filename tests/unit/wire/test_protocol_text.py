@@ -3,19 +3,22 @@
 import re
 from pathlib import Path
 
-from device_sdk.wire import envelope, header, limits, login, suites
+from device_sdk.wire import envelope, header, join_offer, limits, login, suites, ticket
 from device_sdk.wire.cose import Record
 from device_sdk.wire.excuse import Excuse
 from device_sdk.wire.join_request import JoinRequest
 from device_sdk.wire.key_statement import KeyStatement
+from device_sdk.wire.log_proof import MAX_LEAVES, Prove
 from device_sdk.wire.login import Login
 from device_sdk.wire.notice import MAX_EVENTS, EventKind, Notice
+from device_sdk.wire.owner_grant import OwnerGrant, OwnerRequest
 from device_sdk.wire.query import MAX_QUERIED, Query, Seen
 from device_sdk.wire.read_ack import ReadAck
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.roster_head import RootSuccession, RosterHead
 from device_sdk.wire.state import State
 from device_sdk.wire.topics import Kind
+from device_sdk.wire.tree_head import TreeHead
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "device_sdk/wire/PROTOCOL.md").read_text()
@@ -25,12 +28,16 @@ RECORDS: list[type[Record]] = [
     KeyStatement,
     Login,
     Notice,
+    OwnerGrant,
+    OwnerRequest,
+    Prove,
     Query,
     ReadAck,
     RootSuccession,
     RosterHead,
     Seen,
     State,
+    TreeHead,
 ]
 
 
@@ -63,7 +70,7 @@ def test_every_clause_that_the_code_cites_is_there() -> None:
 
 
 def test_every_media_type_is_listed_and_used() -> None:
-    listed = set(re.findall(r"`(application/sealgate-[a-z]+\+cose)`", section("## 16 ")))
+    listed = set(re.findall(r"`(application/sealgate-[a-z-]+\+cose)`", section("## 16 ")))
     assert listed == {record.TYP for record in RECORDS} | {header.TYP}
     for typ in listed - {header.TYP}:
         assert f'"{typ}"' in TEXT.replace("`", '"')
@@ -75,6 +82,7 @@ def test_every_private_label_is_listed() -> None:
         header._READER_ROOT,
         header._CEK_COMMITMENT,
         header._SEQUENCE,
+        header._TREE_HEAD,
         envelope._INCLUSION_PATH,
         envelope._OPEN_HASH,
         envelope._READER_ID,
@@ -102,7 +110,8 @@ def test_the_algorithms_are_those_of_the_code() -> None:
 
 def test_the_limits_are_those_of_the_code() -> None:
     table = {cells[0]: cells[1].replace(",", "") for cells in rows(section("## 11 "))[2:]}
-    statements: list[type[Record]] = [ReadAck, KeyStatement, RootSuccession, State, Login]
+    statements: list[type[Record]] = [ReadAck, KeyStatement, RootSuccession, State, Login, Prove]
+    statements += [OwnerGrant, OwnerRequest]
     batches: list[type[Record]] = [Notice, Query, Seen, Excuse]
     assert {record.LIMIT for record in statements} == {limits.MAX_STATEMENT}
     assert {record.LIMIT for record in batches} == {limits.MAX_BATCH}
@@ -119,13 +128,25 @@ def test_the_limits_are_those_of_the_code() -> None:
         "copy": limits.MAX_COPY,
         "envelope": limits.MAX_ENVELOPE,
         "public key, SPKI": suites.SPKI_LIMIT,
-        "ack, key statement, succession, state, login": limits.MAX_STATEMENT,
+        "ack, key statement, succession, grant, owner request, state, login, prove": (
+            limits.MAX_STATEMENT
+        ),
         "join request": JoinRequest.LIMIT,
+        "join offer; ticket": f"{join_offer.LIMIT}; {ticket.MAX_TICKET}",
         "notice, query, seen, excuse": limits.MAX_BATCH,
         "events in a notice; messages in a query or seen": MAX_EVENTS,
         "roster head": RosterHead.LIMIT,
         "roster page; pages": f"{limits.MAX_ROSTER_PAGE}; {limits.MAX_ROSTER_PAGES}",
+        "owners beside the root": limits.MAX_GRANTS,
+        "excuses in a bundle": limits.MAX_EXCUSES,
         "key statements of a device": limits.MAX_KEY_STATEMENTS,
+        "tree head": limits.MAX_TREE_HEAD,
+        "entries of a log": limits.MAX_LOG_SIZE,
+        "hashes of one path in a log's proof": limits.MAX_LOG_PATH,
+        "entries in a prove": MAX_LEAVES,
+        "certificate; certificates in a chain": (
+            f"{limits.MAX_CERTIFICATE}; {limits.MAX_CERTIFICATES}"
+        ),
         "lifetime (exp - now)": f"{limits.MAX_LIFETIME // limits.DAY} days",
         "difference between two clocks": f"{limits.CLOCK_SKEW // 60} minutes",
     }

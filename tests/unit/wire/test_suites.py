@@ -13,6 +13,7 @@ from device_sdk.wire.suites import (
     ES256,
     OAEP,
     PS256,
+    fingerprint_digits,
     key_id,
     load_verify_key,
     load_wrap_key,
@@ -175,3 +176,16 @@ def test_es256_signs_the_same_bytes_the_same_way_where_the_library_can() -> None
         pytest.skip("this OpenSSL has no RFC 6979 nonces")
     identity = Identity.generate()
     assert identity.sign(b"message") == identity.sign(b"message")
+
+
+def test_a_fingerprint_has_sixty_digits_also_if_they_begin_with_zeros() -> None:
+    # PROTOCOL 8.2, calculated from SHA-256 of nothing.
+    assert fingerprint_digits(b"") == (
+        "02953 52123 22581 32278 97999 00648 19803 49933 79397 00111 56650 86549"
+    )
+    for number in range(200):
+        spki = bytes([number])
+        groups = fingerprint_digits(spki).split(" ")
+        assert [len(group) for group in groups] == [5] * 12
+        value = int(hashlib.sha256(spki).hexdigest(), 16)
+        assert str(value).endswith("".join(groups))

@@ -19,10 +19,15 @@ def test_every_topic_that_is_built_is_taken_apart_again(prefix: str) -> None:
         topics.query("a"): Topic(kind=Kind.QUERY, owner="a"),
         topics.seen("a"): Topic(kind=Kind.SEEN, owner="a"),
         topics.announce("a"): Topic(kind=Kind.ANNOUNCE, owner="a"),
+        topics.join("a"): Topic(kind=Kind.JOIN, owner="a"),
+        topics.cert("a"): Topic(kind=Kind.CERT, owner="a"),
         topics.keys("a"): Topic(kind=Kind.KEYS, owner="a"),
         topics.roster(): Topic(kind=Kind.ROSTER),
         topics.roster_page(HASH): Topic(kind=Kind.ROSTER, page_hash=HASH),
         topics.state("gw"): Topic(kind=Kind.STATE, owner="gw"),
+        topics.log("gw"): Topic(kind=Kind.LOG, owner="gw"),
+        topics.prove("a"): Topic(kind=Kind.PROVE, owner="a"),
+        topics.proof("a"): Topic(kind=Kind.PROOF, owner="a"),
     }
     assert {topic.kind for topic in built.values()} == set(Kind)
     for text, topic in built.items():
@@ -31,7 +36,8 @@ def test_every_topic_that_is_built_is_taken_apart_again(prefix: str) -> None:
 
 
 def test_what_devices_publish_is_never_what_others_subscribe_to() -> None:
-    assert set(FROM_DEVICES) == {Kind.SEND, Kind.READ, Kind.ANNOUNCE, Kind.QUERY, Kind.SEEN}
+    sent = {Kind.SEND, Kind.READ, Kind.ANNOUNCE, Kind.QUERY, Kind.SEEN, Kind.PROVE, Kind.JOIN}
+    assert set(FROM_DEVICES) == sent
     assert Topics().inbox_of("hub") == "sealgate/1/inbox/hub/+/+"
 
 

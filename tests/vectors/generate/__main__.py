@@ -6,16 +6,19 @@ from typing import Any
 
 from tests.vectors.generate import (
     calculations,
+    certificates,
     copies,
     dishonest,
     encoding,
     envelopes,
     headers,
     joining,
+    logs,
     notices,
     public_keys,
     records,
     rosters,
+    tickets,
 )
 from tests.vectors.generate.fixed import VECTORS
 from tests.vectors.generate.fleet import fleet_file
@@ -23,20 +26,28 @@ from tests.vectors.generate.vector import Vector
 
 FILES: dict[str, tuple[str, Callable[[], list[Vector]]]] = {
     "cbor": ("2", encoding.cbor_vectors),
+    "certificates": ("12.2", certificates.certificates_vectors),
     "content-key": ("5.3", calculations.content_key_vectors),
     "copy": ("6", copies.copy_vectors),
     "dishonest-copy": ("6.2", dishonest.dishonest_vectors),
     "envelope": ("5", envelopes.envelope_vectors),
     "excuse": ("8.5", records.excuse_vectors),
     "header": ("5.1", headers.header_vectors),
+    "join-offer": ("12.3", tickets.join_offer_vectors),
     "join-request": ("8.2", joining.join_request_vectors),
     "key-list": ("8.1", joining.key_list_vectors),
     "key-statement": ("8.1", records.key_statement_vectors),
+    "log-entry": ("8.6", logs.log_entry_vectors),
+    "log-proof": ("10.5", logs.log_proof_vectors),
     "login": ("12", joining.login_vectors),
+    "merkle-consistency": ("8.6", logs.merkle_consistency_vectors),
     "merkle-inclusion": ("5.2", calculations.merkle_inclusion_vectors),
     "merkle-tree": ("5.2", calculations.merkle_tree_vectors),
     "notice": ("10.1", notices.notice_vectors),
+    "owner-grant": ("8.4", rosters.owner_grant_vectors),
+    "owner-request": ("8.4", rosters.owner_request_vectors),
     "padded-length": ("5.4", calculations.padded_length_vectors),
+    "prove": ("10.5", logs.prove_vectors),
     "public-key": ("3", public_keys.public_key_vectors),
     "query": ("10.2", records.query_vectors),
     "read-ack": ("7", records.read_ack_vectors),
@@ -45,7 +56,9 @@ FILES: dict[str, tuple[str, Callable[[], list[Vector]]]] = {
     "roster-page": ("8.3", rosters.roster_page_vectors),
     "seen": ("10.2", records.seen_vectors),
     "state": ("10.4", records.state_vectors),
+    "ticket": ("12.3", tickets.ticket_vectors),
     "topic": ("9", encoding.topic_vectors),
+    "tree-head": ("8.6", logs.tree_head_vectors),
     "unpad": ("5.4", calculations.unpad_vectors),
 }
 

@@ -119,10 +119,15 @@ _GOOD_TOPICS: dict[str, dict[str, str]] = {
     "sealgate/1/query/a.b_c-9": {"kind": "query", "owner": "a.b_c-9"},
     "sealgate/1/seen/" + "n" * 64: {"kind": "seen", "owner": "n" * 64},
     "sealgate/1/announce/hub": {"kind": "announce", "owner": "hub"},
+    "sealgate/1/join/hub": {"kind": "join", "owner": "hub"},
+    "sealgate/1/cert/hub": {"kind": "cert", "owner": "hub"},
     "sealgate/1/keys/hub": {"kind": "keys", "owner": "hub"},
     "sealgate/1/roster": {"kind": "roster"},
     f"sealgate/1/roster/{_HASH}": {"kind": "roster", "page_hash": _HASH},
     "sealgate/1/state/gw-1": {"kind": "state", "owner": "gw-1"},
+    "sealgate/1/log/gw-1": {"kind": "log", "owner": "gw-1"},
+    "sealgate/1/prove/hub": {"kind": "prove", "owner": "hub"},
+    "sealgate/1/proof/hub": {"kind": "proof", "owner": "hub"},
 }
 
 _BAD_TOPICS = {

@@ -5,6 +5,7 @@ from typing import Any
 from device_sdk.trust import Pin
 from device_sdk.wire import cose
 from device_sdk.wire.key_statement import KeyStatement
+from device_sdk.wire.owner_grant import OwnerGrant
 from device_sdk.wire.roster_head import RootSuccession, RosterHead
 from device_sdk.wire.roster_page import (
     ChannelEntry,
@@ -101,6 +102,12 @@ def succession(old: str, new: str, **changes: Any) -> bytes:
         "time": NOW,
     }
     return cose.sign(RootSuccession(**{**fields, **changes}), FixedSigner(old), AAD)
+
+
+def grant(root: str, owner: str, **changes: Any) -> bytes:
+    """Return a root's signed word that another key signs for the owner as well."""
+    fields: dict[str, Any] = {"fleet_id": PIN.fleet_id, "owner_spki": spki(owner), "time": NOW}
+    return cose.sign(OwnerGrant(**{**fields, **changes}), FixedSigner(root), AAD)
 
 
 def key_statement(name: str, **changes: Any) -> KeyStatement:

@@ -23,6 +23,7 @@ def header_vectors() -> list[Vector]:
             "issued": 2**64 - 1,
             "expires": 2**64 - 1,
             "sequence": 2**64 - 1,
+            "tree_head": b"h" * 704,
         },
     )
     goods = [
@@ -31,6 +32,8 @@ def header_vectors() -> list[Vector]:
             "to-a-channel", Message("channel", TWO_READERS, header={"channel": "kitchen"})
         ),
         _good_header("every-field-at-its-longest", longest),
+        _good_header("with-a-tree-head", Message("log", TWO_READERS, header=_head(b"h" * 220))),
+        _good_header("with-the-shortest-head", Message("log", TWO_READERS, header=_head(b"h"))),
         _good_header("all-numbers-zero", Message("zero", TWO_READERS, header=_zeros())),
     ]
     cases: dict[str, Change] = {
@@ -51,6 +54,8 @@ def header_vectors() -> list[Vector]:
         "content-type-as-a-coap-number": set_key(3, 50),
         "sequence-negative": set_key(-70003, -1),
         "reserved-policy-binding": set_key(-70006, [1]),
+        "tree-head-empty": set_key(-70009, b""),
+        "tree-head-as-text": set_key(-70009, "head"),
         "unknown-field": set_key(99, 0),
         "critical-fields-listed": set_key(2, [-70001]),
         **{f"without-field-{key}": drop_key(key) for key in (1, 3, 4, 5, 15, 16, -70001, -70003)},
@@ -67,12 +72,14 @@ def header_vectors() -> list[Vector]:
     cases |= {name: claims(claim) for name, claim in claim_cases.items()}
     vectors = [bad(name, _header(changed(data, case)), "malformed") for name, case in cases.items()]
     count = changed(data, set_key(-70001, [header.reader_root, 1001]))
-    too_long = changed(data, set_key(3, "t" * 700))
+    too_long = changed(data, set_key(3, "t" * 1400))
+    long_head = changed(data, set_key(-70009, b"h" * 705))
     return [
         *goods,
         *vectors,
         bad("1001-readers", _header(count), "too-large"),
-        bad("641-bytes-and-more", _header(too_long), "too-large"),
+        bad("1361-bytes-and-more", _header(too_long), "too-large"),
+        bad("tree-head-of-705-bytes", _header(long_head), "too-large"),
         bad("trailing-byte", _header(data + b"\0"), "malformed"),
         bad("not-a-map", _header(b"\x80"), "malformed"),
     ]
@@ -80,6 +87,10 @@ def header_vectors() -> list[Vector]:
 
 def _header(data: bytes) -> dict[str, Any]:
     return {"header": data.hex()}
+
+
+def _head(data: bytes) -> dict[str, Any]:
+    return {"tree_head": data}
 
 
 def _zeros() -> dict[str, Any]:
@@ -108,6 +119,7 @@ def _good_header(name: str, message: Message) -> Vector:
             "reader_count",
             "cek_commitment",
             "sequence",
+            "tree_head",
         )
     }
     plain = {k: v.hex() if isinstance(v, bytes) else v for k, v in fields.items()}

@@ -24,6 +24,12 @@ from tests.vectors.generate.tamper import at, changed_record, flip, put, set_key
 from tests.vectors.generate.vector import Vector, bad, good
 
 
+def device_request(key: str = P256) -> bytes:
+    """Return a signed join request of hub."""
+    record = JoinRequest(name="hub", identity_spki=spki(key), time=NOW)
+    return cose.sign(record, FixedSigner(key), cose.FLEETLESS_AAD)
+
+
 def join_request_vectors() -> list[Vector]:
     """PROTOCOL 8.2."""
 

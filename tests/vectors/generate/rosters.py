@@ -3,6 +3,7 @@
 from typing import Any
 
 from device_sdk.wire import cbor, cose
+from device_sdk.wire.owner_grant import OwnerGrant, OwnerRequest
 from device_sdk.wire.roster_head import RootSuccession
 from device_sdk.wire.roster_page import RosterPage, encode_bundle
 from tests.vectors.generate import fleet
@@ -86,6 +87,8 @@ def roster_vectors() -> list[Vector]:
     known = bundle(one)
     rotated = bundle(one, FixedSigner(RSA4096), successions=(to_4096,))
     newer: dict[str, Any] = {"version": VERSION + 1}
+    ann = fleet.grant(P256, RSA2048)
+    anns: dict[str, Any] = {"successions": (succession(RSA2048, RSA4096, grant=ann),)}
     goods = {
         "one-page": (bundle(one), b""),
         "three-pages": (bundle(three), b""),
@@ -96,6 +99,17 @@ def roster_vectors() -> list[Vector]:
         "a-newer-one-after-a-succession": (
             bundle(one, stolen, successions=chain, **newer),
             rotated,
+        ),
+        "by-the-root-beside-a-granted-owner": (bundle(one, grants=(ann,)), b""),
+        "by-a-granted-owner": (bundle(one, stolen, grants=(ann,)), b""),
+        "by-the-root-without-the-grants-that-were-known": (
+            bundle(one, **newer),
+            bundle(one, stolen, grants=(ann,)),
+        ),
+        "after-a-succession-by-a-granted-owner": (bundle(one, FixedSigner(RSA4096), **anns), b""),
+        "by-an-owner-whom-the-next-root-granted": (
+            bundle(one, stolen, successions=(to_4096,), grants=(fleet.grant(RSA4096, RSA2048),)),
+            b"",
         ),
         "one-second-before-its-expiry": (bundle(one, expires=NOW + 1), b""),
     }
@@ -142,6 +156,47 @@ def roster_vectors() -> list[Vector]:
             rotated,
             "rollback",
         ),
+        "grant-of-a-root-that-was-replaced": (
+            bundle(one, stolen, successions=(to_4096,), grants=(ann,)),
+            b"",
+            "signature",
+        ),
+        "void-grant-in-a-head-by-the-root": (
+            bundle(one, FixedSigner(RSA4096), successions=(to_4096,), grants=(ann,)),
+            b"",
+            "signature",
+        ),
+        "grant-by-a-granted-owner": (
+            bundle(one, FixedSigner(RSA4096), grants=(ann, fleet.grant(RSA2048, RSA4096))),
+            b"",
+            "signature",
+        ),
+        "grant-of-another-fleet": (
+            bundle(one, stolen, grants=(fleet.grant(P256, RSA2048, fleet_id=bytes(16)),)),
+            b"",
+            "signature",
+        ),
+        "granted-owner-without-its-grant": (
+            bundle(one, stolen, **newer),
+            bundle(one, stolen, grants=(ann,)),
+            "signature",
+        ),
+        "succession-by-a-granted-owner-without-its-grant": (
+            bundle(one, FixedSigner(RSA4096), successions=(succession(RSA2048, RSA4096),)),
+            b"",
+            "signature",
+        ),
+        "succession-by-another-key-than-its-grant-names": (
+            bundle(one, stolen, successions=(succession(RSA4096, RSA2048, grant=ann),)),
+            b"",
+            "signature",
+        ),
+        "grant-that-was-ended-by-a-rotation": (
+            bundle(one, stolen, grants=(ann,), **newer),
+            rotated,
+            "rollback",
+        ),
+        "nine-grants": (bundle(one, grants=(ann,) * 9), b"", "too-large"),
         "not-a-bundle": (head, b"", "malformed"),
     }
 
@@ -177,9 +232,48 @@ def succession_vectors() -> list[Vector]:
         cases={
             "fleet-id-of-15-bytes": set_key(1, PIN.fleet_id[:15]),
             "root-of-a-kind-not-allowed": set_key(2, spki("testECCP384")),
+            "grant-empty": set_key(4, b""),
         },
     )
     for vector in vectors:
         if vector["name"] == "root-of-a-kind-not-allowed":
             vector["error"] = "key-format"
-    return [accepted("to-a-4096-bit-key", record, OWNER), *vectors]
+    by_grant = RootSuccession(
+        fleet_id=PIN.fleet_id,
+        next_root_spki=spki(RSA4096),
+        time=NOW,
+        grant=fleet.grant(P256, RSA2048),
+    )
+    return [
+        accepted("to-a-4096-bit-key", record, OWNER),
+        accepted("with-a-grant", by_grant, OWNER),
+        *vectors,
+    ]
+
+
+def owner_grant_vectors() -> list[Vector]:
+    """PROTOCOL 8.4."""
+    record = OwnerGrant(fleet_id=PIN.fleet_id, owner_spki=spki(RSA4096), time=NOW)
+    cases = {
+        "fleet-id-of-15-bytes": set_key(1, PIN.fleet_id[:15]),
+        "owner-of-a-kind-not-allowed": set_key(2, spki("testECCP384")),
+    }
+    vectors = refused(record, OWNER, cases=cases)
+    for vector in vectors:
+        if vector["name"] == "owner-of-a-kind-not-allowed":
+            vector["error"] = "key-format"
+    return [accepted("of-a-4096-bit-key", record, OWNER), *vectors]
+
+
+def owner_request_vectors() -> list[Vector]:
+    """PROTOCOL 8.4."""
+    record = OwnerRequest(name="ann", owner_spki=spki(P256), time=NOW)
+    cases = {
+        "name-in-upper-case": set_key(1, "Ann"),
+        "owner-of-a-kind-not-allowed": set_key(2, spki("testECCP384")),
+    }
+    vectors = refused(record, OWNER, cases=cases, aad=cose.FLEETLESS_AAD)
+    for vector in vectors:
+        if vector["name"] == "owner-of-a-kind-not-allowed":
+            vector["error"] = "key-format"
+    return [accepted("by-its-own-key", record, OWNER, cose.FLEETLESS_AAD), *vectors]

@@ -1,0 +1,50 @@
+"""Private keys in files of the device's directory: ``identity.pem`` and ``reader-SERIAL.pem``."""
+
+from pathlib import Path
+
+from device_sdk.identity import Identity
+from device_sdk.reader_key import ReaderKey
+from device_sdk.vault import PrivateIdentity
+
+IDENTITY_FILE = "identity.pem"
+
+
+class FileVault:
+    """Keys in PKCS#8 files of mode 0600, encrypted if there is a passphrase; a `Vault`."""
+
+    def __init__(self, directory: Path, passphrase: bytes | None) -> None:
+        self._directory, self._passphrase = directory, passphrase
+
+    def make_identity(self) -> Identity:
+        return Identity.generate()
+
+    def keep_identity(self, identity: PrivateIdentity) -> None:
+        assert isinstance(identity, Identity)  # noqa: S101  it is the one made here
+        identity.save(self._directory / IDENTITY_FILE, self._passphrase)
+
+    def identity(self) -> Identity:
+        return Identity.load(self._directory / IDENTITY_FILE, self._passphrase)
+
+    def make_reader_key(self, serial: int) -> ReaderKey:
+        key = ReaderKey.generate()
+        key.save(self._path(serial), self._passphrase)
+        return key
+
+    def reader_key(self, serial: int) -> ReaderKey | None:
+        path = self._path(serial)
+        return ReaderKey.load(path, self._passphrase) if path.exists() else None
+
+    def erase_reader_key(self, serial: int) -> None:
+        self._path(serial).unlink(missing_ok=True)
+
+    def serials(self) -> set[int]:
+        for path in self._directory.glob(".reader-*.new"):
+            path.unlink()  # half-written
+        found = (path.stem.removeprefix("reader-") for path in self._directory.glob("reader-*.pem"))
+        return {int(serial) for serial in found if serial.isdecimal()}
+
+    def close(self) -> None:
+        """Nothing is open between two calls."""
+
+    def _path(self, serial: int) -> Path:
+        return self._directory / f"reader-{serial}.pem"

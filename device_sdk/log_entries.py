@@ -1,0 +1,88 @@
+"""Is what this device goes by in the log that it was shown? (PROTOCOL 8.6)"""
+
+import logging
+
+from device_sdk.log_report import ReportKind
+from device_sdk.log_store import LogStore, Shown
+from device_sdk.proving import Proving, Question
+from device_sdk.wire.errors import InclusionError
+from device_sdk.wire.key_statement import KeyStatement
+from device_sdk.wire.log_proof import MAX_LEAVES, Included, LogProof
+from device_sdk.wire.merkle import check_inclusion
+from device_sdk.wire.roster_head import RosterHead
+from device_sdk.wire.tree_head import leaf_of
+
+MOST = 4096
+"""Entries to be found: a thousand readers' keys several times over."""
+
+logger = logging.getLogger(__name__)
+
+
+class LogEntries:
+    """The roster and the reader keys in use, and which of them were not shown to be there yet."""
+
+    def __init__(self, store: LogStore, proving: Proving) -> None:
+        self._store, self._proving = store, proving
+        self._in_use: dict[bytes, str] = {}
+        self.wanted: dict[bytes, str] = {}
+        """Leaf hashes that are to be shown, and what each is."""
+
+    def use(self, record: RosterHead | KeyStatement) -> None:
+        """Something is gone by from now on."""
+        leaf = leaf_of(record)
+        if leaf in self._in_use or len(self._in_use) >= MOST:
+            return
+        if isinstance(record, RosterHead):
+            about = f"roster version {record.version}"
+        else:
+            about = f"the reader key of {record.device} with serial {record.serial}"
+        self._in_use[leaf] = about
+        if not self._store.has_entry(leaf):
+            self.wanted[leaf] = about
+
+    def begin_anew(self) -> None:
+        """There is another log: everything is to be shown once more."""
+        self.wanted = dict(self._in_use)
+
+    def question(self, head: Shown, now: int, tick: float) -> Question | None:
+        """Return what to ask for now, of the log that a head is believed to be of."""
+        for leaf in [one for one in self.wanted if self._proving.is_given_up(one, tick)]:
+            self._give_up(leaf, head, now)
+        due = [leaf for leaf in self.wanted if self._proving.is_due(leaf, tick)][:MAX_LEAVES]
+        if not due:
+            return None
+        return Question(
+            things=tuple(due),
+            gateway=head.gateway,
+            first=0,
+            second=head.head.size,
+            leaves=tuple(due),
+        )
+
+    def take(self, proof: LogProof, head: Shown) -> None:
+        """Take in an answer. What is not in it is asked for again: its head may come later."""
+        if proof.second != head.head.size:
+            return  # the log has grown meanwhile
+        shown = [one.leaf for one in proof.included if _is_in(one, head)]
+        found = [leaf for leaf in shown if leaf in self.wanted]
+        for leaf in found:
+            del self.wanted[leaf]
+            self._proving.done(leaf)
+        if found:
+            self._store.add_entries(found)
+
+    def _give_up(self, leaf: bytes, head: Shown, now: int) -> None:
+        about = self.wanted.pop(leaf)
+        self._proving.done(leaf)
+        kind = ReportKind.NOT_LOGGED
+        if self._store.report(kind, head.gateway, about, head.signed, b"", now):
+            logger.warning("%s", self._store.reports()[-1])
+
+
+def _is_in(one: Included, head: Shown) -> bool:
+    size, root = head.tree
+    try:
+        check_inclusion(one.leaf, index=one.index, count=size, path=one.path, expected_root=root)
+    except InclusionError:
+        return False
+    return True

@@ -1,0 +1,523 @@
+"""What a device makes of the heads that it is shown."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from device_sdk.gateways import Gateways
+from device_sdk.identity import Identity
+from device_sdk.log_report import ReportKind
+from device_sdk.log_store import LogStore
+from device_sdk.log_watch import LogWatch
+from device_sdk.proving import PATIENCE, TRIES, Proving
+from device_sdk.state_file import StateFile
+from device_sdk.trust import UnknownDeviceError
+from device_sdk.wire import cose
+from device_sdk.wire.errors import SignatureError, WireError
+from device_sdk.wire.key_statement import KeyStatement
+from device_sdk.wire.log_proof import LogProof, Prove
+from device_sdk.wire.topics import Topics
+from device_sdk.wire.tree_head import TreeHead, leaf_of
+from tests.support.fleet import NOW, Fleet
+from tests.support.gateway_log import GatewayLog
+
+GW, ME = "gw-1", "hub"
+
+
+class Watcher:
+    """A device's `LogWatch` on a real state file, and a clock."""
+
+    def __init__(self, fleet: Fleet, path: Path) -> None:
+        self.fleet, self.path, self.tick = fleet, path, 100.0
+        self.heard_at: float | None = None
+        """When the gateway was heard last; None is always."""
+        self.roster = fleet.roster()
+        self.open()
+
+    def open(self) -> None:
+        self.state = StateFile(self.path)
+        self.gateways = Gateways(self.fleet.aad)
+        self.gateways.use(self.roster)
+        signer = self.fleet.identities[ME]
+        proving = Proving(name=ME, signer=signer, aad=self.fleet.aad, topics=Topics())
+        self.watch = LogWatch(LogStore(self.state), self.gateways, proving)
+
+    def restart(self) -> None:
+        self.state.close()
+        self.open()
+
+    def show(self, data: bytes, gateway: str = GW) -> None:
+        """A head under the gateway's topic."""
+        self.watch.take_head(gateway, data, NOW)
+
+    def ask(self, online: str = GW) -> list[Prove]:
+        heard_at = self.tick if self.heard_at is None else self.heard_at
+        asked = self.watch.ask(NOW, self.tick, online, heard_at)
+        return [cose.parse_signed(Prove, one.payload).claims for one in asked]
+
+    def talk(self, log: GatewayLog | None) -> int:
+        """Let the device ask this log, or one that does not answer, until it has no more to ask."""
+        count = 0
+        for _ in range(40):
+            asked = self.ask()
+            count += len(asked)
+            for question in asked:
+                if log is not None:
+                    self.watch.take_proof(log.answer(question).encode(), NOW)
+            if not asked:
+                due = self.watch.next_due()
+                if due is None:
+                    break
+                self.tick = max(due, self.tick)
+        return count
+
+    @property
+    def kinds(self) -> list[str]:
+        return [str(report.kind) for report in self.watch.reports()]
+
+    @property
+    def size(self) -> int:
+        """Of the log as it is believed."""
+        return cose.parse_signed(TreeHead, self.watch.newest()).claims.size
+
+
+@pytest.fixture
+def watcher(device_fleet: Fleet, tmp_path: Path) -> Iterator[Watcher]:
+    device_fleet.admit(GW, "gateway")
+    watcher = Watcher(device_fleet, tmp_path / "state.sqlite")
+    yield watcher
+    watcher.state.close()
+
+
+@pytest.fixture
+def log(watcher: Watcher) -> GatewayLog:
+    return GatewayLog(watcher.fleet.identities[GW], watcher.fleet.aad, time=NOW)
+
+
+# The gateway's own heads.
+
+
+def test_the_first_head_is_believed_and_later_ones_when_they_are_shown_to_extend_it(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    assert watcher.watch.newest() == b""
+    watcher.show(log.head())
+    assert watcher.size == 3
+    log.grow(4)
+    watcher.show(log.head())
+    assert watcher.size == 3
+    assert watcher.talk(log) == 1
+    assert watcher.size == 7
+    watcher.restart()
+    assert watcher.size == 7
+    assert watcher.kinds == []
+
+
+def test_a_head_that_is_not_by_the_topics_gateway_is_not_believed(
+    watcher: Watcher, log: GatewayLog, device_fleet: Fleet
+) -> None:
+    device_fleet.admit("gw-2", "gateway")
+    watcher.gateways.use(device_fleet.roster())
+    with pytest.raises(UnknownDeviceError):
+        watcher.show(log.head(signer=device_fleet.identities["thermo-1"]))
+    with pytest.raises(SignatureError):
+        watcher.show(log.head(signer=device_fleet.identities["gw-2"]))
+    with pytest.raises(WireError):
+        watcher.show(log.head()[:-1])
+    turned = log.head()
+    with pytest.raises(SignatureError):
+        watcher.show(turned[:-1] + bytes([turned[-1] ^ 1]))
+    assert watcher.watch.newest() == b""
+
+
+def test_a_gateway_that_was_revoked_has_no_more_to_say(
+    watcher: Watcher, log: GatewayLog, device_fleet: Fleet
+) -> None:
+    device_fleet.revoke(GW)
+    watcher.gateways.use(device_fleet.roster())
+    with pytest.raises(UnknownDeviceError):
+        watcher.show(log.head())
+
+
+def test_a_restarted_gateway_goes_on_and_nobody_is_asked_if_nothing_was_entered(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.restart()
+    watcher.show(log.head())
+    assert watcher.talk(log) == 0
+    log.restart()
+    log.grow()
+    watcher.show(log.head())
+    assert watcher.talk(log) == 1
+    assert (watcher.size, watcher.kinds) == (4, [])
+
+
+def test_an_older_head_that_a_broker_had_kept_changes_nothing(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    old = log.head()
+    watcher.show(old)
+    log.grow()
+    middle = log.head()
+    log.restart()
+    log.grow()
+    watcher.show(log.head())
+    watcher.talk(log)
+    for kept in (old, middle):
+        watcher.show(kept)
+        watcher.talk(log)
+    assert (watcher.size, watcher.kinds) == (5, [])
+
+
+@pytest.mark.parametrize("grown", [0, 1, 2, 3])
+def test_a_ledger_from_a_backup_begins_a_new_log_and_is_never_a_split_view(
+    watcher: Watcher, log: GatewayLog, grown: int
+) -> None:
+    log.grow(2)
+    watcher.show(log.head())
+    log.restart(size=3)
+    log.grow(grown)
+    watcher.show(log.head())
+    watcher.talk(log)
+    assert (watcher.size, watcher.kinds) == (3 + grown, [ReportKind.NEW_LOG])
+    log.grow()
+    watcher.show(log.head())
+    watcher.talk(log)
+    assert (watcher.size, watcher.kinds) == (4 + grown, [ReportKind.NEW_LOG])
+
+
+def test_a_head_of_a_log_that_was_given_up_does_not_bring_it_back(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    log.grow(2)
+    known = log.head()
+    watcher.show(known)
+    log.grow(3)
+    unknown = log.head()
+    log.restart(size=3)
+    log.grow()
+    watcher.show(log.head())
+    watcher.talk(log)
+    for old in (known, unknown):
+        watcher.show(old)
+        watcher.talk(log)
+    assert (watcher.size, watcher.kinds) == (4, [ReportKind.NEW_LOG])
+
+
+def test_others_heads_wait_until_the_gateways_own_next_one_is_settled(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.grow(2)
+    lost = log.head()
+    watcher.watch.hear(lost, "thermo-1")
+    log.restart(size=2)
+    log.grow(5)
+    watcher.show(log.head())
+    (question,) = watcher.ask()
+    assert question.second == 7
+    watcher.tick += PATIENCE
+    assert watcher.ask() == []  # a *no* about the lost head would look like a lie
+    watcher.talk(log)
+    assert watcher.kinds == [ReportKind.NEW_LOG]
+
+
+def test_two_roots_for_one_size_of_one_log_are_a_split_view_with_both_heads_as_evidence(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    other = log.fork()
+    log.grow(2)
+    other.grow(2)
+    ours, theirs = log.head(), other.head()
+    watcher.show(ours)
+    watcher.show(theirs)
+    watcher.show(theirs)
+    (report,) = watcher.watch.reports()
+    assert report.kind is ReportKind.SPLIT_VIEW
+    assert (report.first, report.second, report.gateway) == (ours, theirs, GW)
+    assert watcher.watch.newest() == ours
+
+
+def test_a_process_that_cannot_show_its_own_growth_is_not_believed(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    other = log.fork()
+    log.grow()
+    other.grow(2)
+    watcher.show(log.head())
+    watcher.show(other.head())
+    watcher.talk(other)
+    assert (watcher.size, watcher.kinds) == (4, [ReportKind.UNPROVEN])
+
+
+def test_a_gateway_that_does_not_answer_is_asked_a_few_times_and_reported(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.grow()
+    watcher.show(log.head())
+    assert watcher.talk(None) == TRIES
+    assert (watcher.size, watcher.kinds) == (3, [ReportKind.UNPROVEN])
+
+
+def test_a_gateway_that_hangs_has_denied_nothing_and_may_answer_later(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.grow()
+    watcher.show(log.head())
+    watcher.heard_at = watcher.tick
+    assert watcher.talk(None) > TRIES
+    assert watcher.kinds == []
+    watcher.heard_at = watcher.tick
+    watcher.talk(log)
+    assert (watcher.size, watcher.kinds) == (4, [])
+
+
+def test_while_no_gateway_is_online_nothing_is_asked_and_nothing_held_against_it(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.grow()
+    watcher.show(log.head())
+    for online in ("", "gw-2"):
+        assert watcher.ask(online) == []
+        assert watcher.watch.next_due() is None
+    assert watcher.talk(log) == 1
+    assert watcher.kinds == []
+
+
+def test_one_question_at_a_time_and_an_answer_to_no_question_says_nothing(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.grow(2)
+    watcher.show(log.head())
+    (question,) = watcher.ask()
+    assert (question.device, question.gateway) == (ME, GW)
+    assert (question.first, question.second) == (3, 5)
+    assert watcher.ask() == []
+    watcher.watch.take_proof(
+        LogProof(first=2, second=5, consistency=None, included=()).encode(), NOW
+    )
+    with pytest.raises(WireError):
+        watcher.watch.take_proof(b"?", NOW)
+    assert watcher.kinds == []
+    watcher.tick += PATIENCE
+    assert watcher.ask() == []  # it is asked again, but not so soon
+    watcher.watch.take_proof(log.answer(question).encode(), NOW)
+    assert watcher.size == 3  # too late
+    assert watcher.talk(log) == 1
+    assert watcher.size == 5
+
+
+# Heads in other devices' messages.
+
+
+def test_others_heads_of_the_same_history_are_no_news(watcher: Watcher, log: GatewayLog) -> None:
+    old = log.head()
+    log.grow(5)
+    watcher.show(log.head())
+    watcher.watch.hear(old, "thermo-1")
+    watcher.watch.hear(log.head(4), "phone")
+    log.grow()
+    ahead = log.head()
+    watcher.watch.hear(ahead, "phone")
+    assert watcher.talk(log) == 3
+    watcher.watch.hear(ahead, "thermo-1")
+    watcher.restart()
+    watcher.watch.hear(old, "thermo-1")
+    assert watcher.talk(log) == 0
+    assert (watcher.size, watcher.kinds) == (8, [])
+
+
+def test_two_devices_that_are_shown_two_logs_notice_when_one_writes_to_the_other(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    other = log.fork()
+    log.grow(2)
+    other.grow(2)
+    ours, theirs = log.head(), other.head()
+    watcher.show(ours)
+    watcher.watch.hear(theirs, "thermo-1")
+    assert watcher.talk(log) == 0
+    (report,) = watcher.watch.reports()
+    assert (report.kind, report.about) == (ReportKind.SPLIT_VIEW, "thermo-1")
+    assert (report.first, report.second) == (ours, theirs)
+    watcher.restart()
+    assert watcher.kinds == [ReportKind.SPLIT_VIEW]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(1, 3), (3, 1)])
+@pytest.mark.parametrize("answering", [True, False])
+def test_other_sizes_of_two_logs_cannot_be_shown_to_belong_together(
+    watcher: Watcher, log: GatewayLog, ours: int, theirs: int, answering: bool
+) -> None:
+    other = log.fork()
+    log.grow(ours)
+    other.grow(theirs)
+    watcher.show(log.head())
+    watcher.watch.hear(other.head(), "thermo-1")
+    watcher.talk(log if answering else None)
+    (report,) = watcher.watch.reports()
+    assert (report.kind, report.about) == (ReportKind.UNPROVEN, "thermo-1")
+    # And once they have the same size, there is the proof.
+    watcher.watch.hear(other.head(4), "phone")
+    if ours == 1:
+        assert watcher.kinds == [ReportKind.UNPROVEN]
+        watcher.talk(log)
+        assert watcher.kinds == [ReportKind.UNPROVEN, ReportKind.SPLIT_VIEW]
+
+
+def test_two_logs_under_two_log_ids_are_reported_as_unproven(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    other = log.fork()
+    other.restart()
+    log.grow()
+    other.grow()
+    watcher.show(log.head())
+    watcher.watch.hear(other.head(), "thermo-1")
+    assert watcher.talk(log) == 0  # of one size, and not the same: nothing could show it
+    assert watcher.kinds == [ReportKind.UNPROVEN]
+
+
+def test_what_a_message_says_of_a_log_that_was_given_up_is_not_held_against_the_new_one(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.grow(2)
+    lost = log.head()
+    log.restart(size=2)
+    log.grow(5)
+    watcher.show(log.head())
+    watcher.watch.hear(lost, "thermo-1")
+    watcher.talk(log)
+    assert watcher.kinds == [ReportKind.NEW_LOG]
+
+
+def test_a_head_that_no_gateway_of_the_fleet_signed_is_passed_over(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    other = log.fork()
+    other.leaves[0] = bytes(32)
+    forged = other.head(signer=watcher.fleet.identities["thermo-1"])
+    genuine = other.head()
+    turned = genuine[:-1] + bytes([genuine[-1] ^ 1])
+    for data in (forged, turned, genuine[:-1], b"anything", b""):
+        watcher.watch.hear(data, "thermo-1")
+    assert watcher.talk(log) == 0
+    assert watcher.kinds == []
+
+
+def test_heads_from_before_a_restart_of_the_device_are_still_compared(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    other = log.fork()
+    log.grow(4)
+    other.grow(1)
+    watcher.show(log.head())
+    watcher.watch.hear(other.head(), "thermo-1")
+    watcher.ask()  # which is never answered
+    watcher.restart()
+    watcher.talk(log)
+    assert watcher.kinds == [ReportKind.UNPROVEN]
+
+
+# What is gone by.
+
+
+def statement(watcher: Watcher, name: str = "phone") -> KeyStatement:
+    data = watcher.fleet.key_statement(name)
+    return cose.parse_signed(KeyStatement, data).claims
+
+
+def test_the_roster_and_the_keys_in_use_are_looked_up_once(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    head, phone = watcher.roster.head.head, statement(watcher)
+    log.add(leaf_of(head), leaf_of(phone))
+    watcher.show(log.head())
+    for _ in range(2):
+        watcher.watch.entries.use(head)
+        watcher.watch.entries.use(phone)
+    assert watcher.talk(log) == 1
+    watcher.restart()
+    watcher.watch.entries.use(head)
+    watcher.watch.entries.use(phone)
+    assert watcher.talk(log) == 0
+    assert watcher.kinds == []
+
+
+def test_an_entry_may_come_a_little_later_than_what_it_is_about(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    watcher.watch.entries.use(statement(watcher))
+    (question,) = watcher.ask()
+    watcher.watch.take_proof(log.answer(question).encode(), NOW)
+    log.add(leaf_of(statement(watcher)))
+    watcher.show(log.head())
+    assert watcher.talk(log) == 2
+    assert (watcher.watch.entries.wanted, watcher.kinds) == ({}, [])
+
+
+def test_a_key_that_stays_out_of_the_log_is_reported_once(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    watcher.watch.entries.use(statement(watcher))
+    assert watcher.talk(log) == TRIES
+    watcher.watch.entries.use(statement(watcher))
+    assert watcher.talk(log) == 0
+    log.grow()
+    watcher.restart()
+    watcher.show(log.head())
+    watcher.watch.entries.use(statement(watcher))
+    watcher.talk(log)
+    (report,) = watcher.watch.reports()
+    assert report.kind is ReportKind.NOT_LOGGED
+    assert "phone" in str(report)
+
+
+def test_an_inclusion_proof_that_leads_elsewhere_shows_nothing(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    liar = log.fork()
+    liar.leaves[1] = leaf_of(statement(watcher))
+    watcher.show(log.head())
+    watcher.watch.entries.use(statement(watcher))
+    watcher.talk(liar)
+    assert watcher.kinds == [ReportKind.NOT_LOGGED]
+
+
+def test_in_a_new_log_everything_is_looked_up_again(watcher: Watcher, log: GatewayLog) -> None:
+    log.add(leaf_of(statement(watcher)))
+    watcher.show(log.head())
+    watcher.watch.entries.use(statement(watcher))
+    watcher.talk(log)
+    log.restart(size=2)
+    log.grow(2)
+    watcher.show(log.head())
+    watcher.talk(log)
+    assert watcher.kinds == [ReportKind.NEW_LOG, ReportKind.NOT_LOGGED]
+
+
+def test_a_gateway_cannot_fill_the_state_file_with_reports(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    for _ in range(40):
+        other = log.fork()
+        other.leaves[0] = bytes(32)
+        other.leaves.append(Identity.generate().kid.ljust(32, b"0"))
+        log.grow()
+        watcher.show(other.head(3))
+        watcher.watch.hear(other.head(), "thermo-1")
+        watcher.talk(log)
+    assert 16 <= len(watcher.kinds) <= 48
+    (count,) = watcher.state.row("SELECT count(*) FROM tree_head") or (0,)
+    assert count <= 256
