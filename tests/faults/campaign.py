@@ -20,6 +20,8 @@ from tests.faults.intruder import Intruder
 from tests.faults.trouble import BROKERS_OWN, Trouble
 from tests.faults.world import World, world
 
+_PATIENCE = 60.0
+"""Seconds until the first message is surely held."""
 _PROGRESS = 20.0
 """Seconds between two lines of progress."""
 
@@ -119,6 +121,10 @@ async def _break(plan: Plan, here: World, chance: random.Random) -> Counter[str]
     possible = sorted(plan.troubles)
     if here.mosquitto is None:
         possible = [name for name in possible if name not in BROKERS_OWN]
+    async with asyncio.timeout(_PATIENCE):
+        # A gateway that holds nothing yet believes any clock when it starts (PROTOCOL 13.7).
+        while not here.watcher.copies:  # noqa: ASYNC110 - the watcher tells nobody
+            await asyncio.sleep(0.1)
     faults: Counter[str] = Counter()
     told = time.monotonic()
     for number in range(1, plan.cycles + 1):
