@@ -44,8 +44,9 @@ def assemble(
     """Return the parts of the device whose keys and state these are."""
     name, signer, aad, topics = keystore.name, keystore.identity, pin.aad, Topics(prefix)
     gateways = Gateways(aad)
-    proving = Proving(name=name, signer=signer, aad=aad, topics=topics)
-    log = LogWatch(LogStore(state), gateways, proving)
+    log_store = LogStore(state)
+    proving = Proving(log_store, name=name, signer=signer, aad=aad, topics=topics)
+    log = LogWatch(log_store, gateways, proving)
     return Parts(
         keystore=keystore,
         pin=pin,

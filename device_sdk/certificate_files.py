@@ -1,5 +1,6 @@
 """A device's certificate from a copy of its owner's public bundle: before it can connect at all."""
 
+import time
 from pathlib import Path
 
 from device_sdk.certificate import CA_FILE, OwnCertificate
@@ -24,14 +25,14 @@ def take_bundle(directory: Path, bundle: Path, pin: Pin) -> Pin:
     Raises:
         SettingsError: files that are not this owner's, or cannot be read or written.
     """
-    own, head = own_certificate(directory), _head(bundle, pin)
-    root = head.root.spki
+    own, head, now = own_certificate(directory), _head(bundle, pin), int(time.time())
     found = bundle / _CERTIFICATES / own.name
     try:
         if (bundle / CA_FILE).exists():
-            own.believe(from_pem((bundle / CA_FILE).read_bytes()), root)
+            listed = from_pem((bundle / CA_FILE).read_bytes())
+            own.believe(listed, head.root.spki, head.former, now=now)
         if found.exists():
-            own.take_chain(from_pem(found.read_bytes()), root)
+            own.take_chain(from_pem(found.read_bytes()), head, now=now)
     except WireError as error:
         raise SettingsError(f"the bundle {bundle} has no certificate for here: {error}") from error
     except OSError as error:

@@ -70,6 +70,7 @@ class Courier:
 
     def start(self) -> None:
         """Begin; the broker need not be there."""
+        self._forget_former()
         self._thread.start()
         self.link.start(self._events.put)
 
@@ -193,23 +194,31 @@ class Courier:
     def _handle(self, events: list[LinkEvent]) -> None:
         confirmed: list[Key] = []
         for event in events:
-            match event:
-                case Received():
-                    self._receive(event)
-                case Published(connection=connection, ticket=ticket):
-                    if connection == self._connection and ticket in self._acks:
-                        confirmed.append(self._acks.pop(ticket))
-                case Subscribed():
-                    self._subscribed(event)
-                case Connected(connection=connection):
-                    self._connected(connection)
-                case Disconnected(problem=problem, kind=kind):
-                    self._disconnected(problem)
-                    self.unavailable = kind
+            try:
+                self._handle_one(event, confirmed)
+            except StateFileError as error:
+                self._complain(error)
+            except Exception:  # whatever it is must not lose what came behind it
+                logger.exception("something from the link could not be handled; it goes on")
         if confirmed:
             self.parts.inbox.confirm(confirmed)
             if not self._acks:
                 self.publish(self.parts.inbox.unconfirmed(ACKS_AT_ONCE))
+
+    def _handle_one(self, event: LinkEvent, confirmed: list[Key]) -> None:
+        match event:
+            case Received():
+                self._receive(event)
+            case Published(connection=connection, ticket=ticket):
+                if connection == self._connection and ticket in self._acks:
+                    confirmed.append(self._acks.pop(ticket))
+            case Subscribed():
+                self._subscribed(event)
+            case Connected(connection=connection):
+                self._connected(connection)
+            case Disconnected(problem=problem, kind=kind):
+                self._disconnected(problem)
+                self.unavailable = kind
 
     def _connected(self, connection: int) -> None:
         self._disconnected("")
@@ -225,6 +234,16 @@ class Courier:
         self._filters.clear()
         self._acks.clear()
         self._notice_ticket = None
+        self._forget_former()
+
+    def _forget_former(self) -> None:
+        """Before each connection: what the device believes about the broker may have run out."""
+        roster = self.parts.rosters.roster
+        if roster is not None:
+            try:
+                self.parts.certificate.forget_former(roster.head, now=self.moment().now)
+            except StateFileError as error:
+                self._complain(error)
 
     def _subscribed(self, event: Subscribed) -> None:
         if event.connection != self._connection:

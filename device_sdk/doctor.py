@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography import x509
-
 from device_sdk.assembly import STATE_FILE
 from device_sdk.checks import Check, check_disk, check_modes, ok, problem, warning
 from device_sdk.file_vault import IDENTITY_FILE
@@ -18,7 +16,8 @@ from device_sdk.freshness import Concern
 from device_sdk.keystore import TOKEN_FILE
 from device_sdk.settings_file import has_pin, read_settings
 from device_sdk.status import Status
-from device_sdk.wire.errors import SealgateError
+from device_sdk.wire.certificates import first_in_pem
+from device_sdk.wire.errors import SealgateError, WireError
 from device_sdk.wire.limits import CLOCK_SKEW, MAX_LIFETIME, ROSTER_WARNING
 
 CERTIFICATE_FILE = "certificate.pem"
@@ -85,10 +84,10 @@ def _check_state(path: Path) -> Iterable[Check]:
 def _check_certificate(path: Path, now: int) -> Iterable[Check]:
     what = "certificate"
     try:
-        ends = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+        ends = first_in_pem(path.read_bytes()).not_valid_after_utc
     except FileNotFoundError:
         return
-    except (OSError, ValueError) as error:
+    except (OSError, WireError) as error:
         yield problem(what, f"cannot be read: {error}", f"remove {path}, and fetch it again")
         return
     yield _until(what, int(ends.timestamp()), now, "the owner must renew it with the roster")

@@ -15,7 +15,10 @@ from enum import StrEnum
 from device_sdk.state_file import StateFile
 from device_sdk.times import as_datetime
 from device_sdk.trust import Roster
-from device_sdk.wire.limits import DAY, ROSTER_WARNING
+from device_sdk.wire import cbor
+from device_sdk.wire.errors import WireError
+from device_sdk.wire.limits import DAY, KIB, MAX_ID, ROSTER_WARNING
+from device_sdk.wire.roster_page import ROLE_GATEWAY
 from device_sdk.wire.state import State
 
 PATIENCE = 300
@@ -23,7 +26,11 @@ PATIENCE = 300
 once, so that minutes mean that somebody or something holds it back."""
 SAID_EVERY = DAY
 """Seconds between two lines in the log about the same concern."""
-_HEARD, _SAID = "roster-heard", "concern-said-"
+OWNER = "the owner"
+"""Whoever has signed a newer head, where no gateway says so: no gateway's name has a space."""
+_HEARD, _SAID = "rosters-heard", "concern-said-"
+_HEARD_LIMIT = 64 * KIB
+"""Bytes of what is kept: a hundred bytes for each of the fleet's gateways."""
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +60,7 @@ class RosterWarning:
     expires: int
     """Unix seconds: when it does."""
     gateway: str = ""
-    """Whose roster is another one."""
+    """Whose roster is another one; empty if it is the owner's own head that tells."""
     gateway_version: int = 0
 
 
@@ -69,24 +76,48 @@ class RosterWatch:
 
     def __init__(self, state: StateFile) -> None:
         self._state = state
-        stored = state.fact(_HEARD) or bytes(16)
-        self._newer = _Heard(version=int.from_bytes(stored[:8]), since=int.from_bytes(stored[8:16]))
-        self._source = ""
+        self._newer = self._load()
         self._behind: dict[str, _Heard] = {}
 
-    def heard(self, gateway: str, version: int, own: int, now: int) -> None:
-        """A gateway has signed the version that it goes by: in a state or a notice, perhaps an old
-        one, so that only a newer version than the own one says anything.
+    def _load(self) -> dict[str, _Heard]:
+        stored = self._state.fact(_HEARD)
+        if stored is None:
+            return {}
+        try:
+            return _decode(stored)
+        except WireError as error:
+            logger.warning("what gateways said of newer rosters is damaged: %s", error)
+            return {}
 
-        Kept across restarts: a command that runs for a moment finds what the one before it heard.
+    def _store(self) -> None:
+        rows = [[name, heard.version, heard.since] for name, heard in self._newer.items()]
+        self._state.put_fact(_HEARD, cbor.encode(rows))
+
+    def heard(self, gateway: str, version: int, own: int, now: int) -> None:
+        """A gateway has signed that it goes by a version, or the `OWNER` a head of it.
+
+        That may be long ago, so that only a newer version than the own one says anything. Kept
+        across restarts: a command that runs for a moment finds what the one before it heard.
         """
-        if version <= max(own, self._newer.version):
+        known = self._newer.get(gateway, _Heard(version=0, since=now))
+        if version <= max(own, known.version):
             return
         # Still behind since then, if it was behind already.
-        was_behind = self._newer.version > own
-        since = self._newer.since if was_behind else now
-        self._newer, self._source = _Heard(version=version, since=since), gateway
-        self._state.put_fact(_HEARD, version.to_bytes(8) + since.to_bytes(8))
+        since = known.since if known.version > own else now
+        self._newer[gateway] = _Heard(version=version, since=since)
+        self._store()
+
+    def go_by(self, roster: Roster, now: int) -> None:
+        """Forget the versions that have come, and what was said by those who are no gateways now:
+        one that signs a version which never was is believed until it is revoked."""
+        kept = {
+            name: heard
+            for name, heard in self._newer.items()
+            if heard.version > roster.version and _has_a_say(name, roster, now)
+        }
+        if kept != self._newer:
+            self._newer = kept
+            self._store()
 
     def compare(self, online: Iterable[State], own: int, now: int) -> None:
         """Compare with the states of the gateways that are online: by them one may be behind."""
@@ -109,19 +140,26 @@ class RosterWatch:
         return tuple(found)
 
     def _withheld(self, roster: Roster, now: int) -> Iterable[RosterWarning]:
-        newer = self._newer
-        if newer.version > roster.version and not newer.since <= now < newer.since + PATIENCE:
-            who = self._source or "a gateway"
-            yield RosterWarning(
-                concern=Concern.WITHHELD,
-                text=f"{who} goes by roster version {newer.version} since "
-                f"{_time(newer.since)}, but only version {roster.version} has come here: "
-                "somebody may be withholding the newer one; ask the owner which is the latest",
-                version=roster.version,
-                expires=roster.expires,
-                gateway=self._source,
-                gateway_version=newer.version,
-            )
+        found = [
+            (heard.version, name, heard)
+            for name, heard in self._newer.items()
+            if heard.version > roster.version
+            and _has_a_say(name, roster, now)
+            and not heard.since <= now < heard.since + PATIENCE
+        ]
+        if not found:
+            return
+        version, name, heard = max(found, key=lambda one: one[:2])
+        yield RosterWarning(
+            concern=Concern.WITHHELD,
+            text=f"{_said(name, version)} since {_time(heard.since)}, but only version "
+            f"{roster.version} has come here: "
+            "somebody may be withholding the newer one; ask the owner which is the latest",
+            version=roster.version,
+            expires=roster.expires,
+            gateway="" if name == OWNER else name,
+            gateway_version=0 if name == OWNER else version,
+        )
 
     def _behind_us(self, roster: Roster, now: int) -> Iterable[RosterWarning]:
         for name, heard in sorted(self._behind.items()):
@@ -144,6 +182,26 @@ class RosterWatch:
             if not said <= now < said + SAID_EVERY:
                 logger.warning("%s", warning.text)
                 self._state.put_fact(fact, now.to_bytes(8))
+
+
+def _has_a_say(gateway: str, roster: Roster, now: int) -> bool:
+    return gateway == OWNER or roster.is_active(gateway, now, ROLE_GATEWAY)
+
+
+def _said(name: str, version: int) -> str:
+    verb = "has signed" if name == OWNER else "goes by"
+    return f"{name} {verb} roster version {version}"
+
+
+def _decode(data: bytes) -> dict[str, _Heard]:
+    what = "rosters-heard"
+    heard = {}
+    for row in cbor.as_array(cbor.decode(data, what, limit=_HEARD_LIMIT), what):
+        name, version, since = cbor.as_array(row, what, length=3)
+        heard[cbor.as_text(name, what, most=MAX_ID)] = _Heard(
+            version=cbor.as_uint(version, what), since=cbor.as_uint(since, what)
+        )
+    return heard
 
 
 def _expiry(roster: Roster, now: int) -> Iterable[RosterWarning]:

@@ -90,6 +90,10 @@ class Gateways:
         name, key = self._signer(unverified.kid, now)
         return name, unverified.verify(key, self._aad)
 
+    def is_active(self, gateway: str, now: int) -> bool:
+        """Tell whether the roster lists a gateway that is neither revoked nor expired."""
+        return self._roster is not None and self._roster.is_active(gateway, now, ROLE_GATEWAY)
+
     def online(self, now: int, tick: float) -> State | None:
         """Return the latest state of a gateway that is online, or None."""
         return max(self.all_online(now, tick), key=lambda state: state.time, default=None)

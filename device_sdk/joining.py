@@ -38,7 +38,7 @@ from device_sdk.trust import (
     complete_roster,
     verify_head,
 )
-from device_sdk.wire.certificates import to_pem
+from device_sdk.wire.certificates import authorities, to_pem
 from device_sdk.wire.errors import KeyFormatError, MalformedError, WireError
 from device_sdk.wire.join_offer import JoinOffer
 from device_sdk.wire.names import JOINER
@@ -78,10 +78,12 @@ def prepare(directory: Path, ticket: Ticket, passphrase: bytes | None, *, now: i
     Returns the path of its join request. What was cut off can be repeated.
 
     Raises:
-        TicketError: the directory holds another device than the ticket is for.
+        TicketError: the directory holds another device than the ticket is for, or one that has a
+            certificate by another root, or the ticket's authority is not its root's.
         RootMismatchError: it belongs to another owner.
         KeyFileError, LoosePermissionsError, SettingsError: see `create_device`, `trust_root`.
     """
+    present = _present_root(ticket)
     if not holds_device(directory):
         create_device(directory, ticket.device, passphrase, now=now)
     own = own_certificate(directory)
@@ -90,18 +92,28 @@ def prepare(directory: Path, ticket: Ticket, passphrase: bytes | None, *, now: i
             f"the ticket is for {ticket.device}, and {directory} holds {own.name}: "
             "every device needs a ticket of its own"
         )
-    pin = trust_root(
+    if own.root() not in (None, present):
+        raise TicketError(f"{directory} has a certificate by another root than the ticket's")
+    trust_root(
         directory,
         Pin.from_spki(ticket.root).to_pem(),
         broker=ticket.broker,
         prefix=ticket.prefix,
         successions=ticket.successions,
     )
+    own.believe([ticket.ca], present, now=now)
+    return directory / JOIN_REQUEST
+
+
+def _present_root(ticket: Ticket) -> bytes:
+    """Return the root that signs now, by the ticket; its authority vouches for the broker."""
     try:
-        own.believe([ticket.ca], pin.present.spki)
+        present = Pin.from_spki(ticket.root).after(ticket.successions).present.spki
+        if authorities([ticket.ca], [present]):
+            return present
     except WireError as error:
         raise TicketError(f"the ticket contradicts itself: {error}") from error
-    return directory / JOIN_REQUEST
+    raise TicketError("the ticket contradicts itself: its authority is not its root's")
 
 
 def make_link(directory: Path, ticket: Ticket) -> MqttLink:
@@ -274,7 +286,7 @@ class _Asking:
             return None
         if self._certificates:
             try:
-                self._own.take(self._certificates, roster)
+                self._own.take(self._certificates, roster, now=int(time.time()))
             except WireError:
                 self._certificates = b""
         if self._needs_certificate and self._own.current(roster.head.root.spki) is None:

@@ -1,6 +1,7 @@
 """Is what this device goes by in the log that it was shown? (PROTOCOL 8.6)"""
 
 import logging
+from itertools import islice
 
 from device_sdk.log_report import ReportKind
 from device_sdk.log_store import LogStore, Shown
@@ -13,7 +14,10 @@ from device_sdk.wire.roster_head import RosterHead
 from device_sdk.wire.tree_head import leaf_of
 
 MOST = 4096
-"""Entries to be found: a thousand readers' keys several times over."""
+"""Entries to be found: the roster, and the keys of a thousand readers several times over. Beyond
+that, the keys used longest ago are left out."""
+_AT_ONCE = 128
+"""Entries that are asked for at the same time; the others wait for their turn."""
 
 logger = logging.getLogger(__name__)
 
@@ -23,32 +27,59 @@ class LogEntries:
 
     def __init__(self, store: LogStore, proving: Proving) -> None:
         self._store, self._proving = store, proving
-        self._in_use: dict[bytes, str] = {}
+        self._in_use: dict[str, tuple[bytes, str]] = {}
+        """Device to its reader key's leaf hash and what that is; the roster stands under ""."""
         self.wanted: dict[bytes, str] = {}
         """Leaf hashes that are to be shown, and what each is."""
 
     def use(self, record: RosterHead | KeyStatement) -> None:
-        """Something is gone by from now on."""
+        """Go by something from now on, instead of the roster or that device's key before it.
+
+        What was replaced is not asked for any more: a gateway that came later never had it.
+        """
         leaf = leaf_of(record)
-        if leaf in self._in_use or len(self._in_use) >= MOST:
-            return
         if isinstance(record, RosterHead):
-            about = f"roster version {record.version}"
+            whose, about = "", f"roster version {record.version}"
         else:
-            about = f"the reader key of {record.device} with serial {record.serial}"
-        self._in_use[leaf] = about
+            whose = record.device
+            about = f"the reader key of {whose} with serial {record.serial}"
+        old = self._in_use.pop(whose, None)
+        self._in_use[whose] = leaf, about
+        if old is not None and old[0] == leaf:
+            return
+        if old is not None:
+            self._forget(old[0])
+        if len(self._in_use) > MOST:
+            self._forget_oldest_key()
         if not self._store.has_entry(leaf):
             self.wanted[leaf] = about
 
+    def _forget_oldest_key(self) -> None:
+        oldest = next(whose for whose in self._in_use if whose)
+        leaf, _ = self._in_use.pop(oldest)
+        self._forget(leaf)
+
+    def _forget(self, leaf: bytes) -> None:
+        self.wanted.pop(leaf, None)
+        self._proving.done(leaf)
+        self._store.forget_entry(leaf)
+
+    @property
+    def open(self) -> list[bytes]:
+        """What is asked for at present, the first first."""
+        return list(islice(self.wanted, _AT_ONCE))
+
     def begin_anew(self) -> None:
-        """There is another log: everything is to be shown once more."""
-        self.wanted = dict(self._in_use)
+        """There is another log: what is in use now is to be shown once more."""
+        self.wanted = dict(self._in_use.values())
+        for leaf in self.wanted:
+            self._proving.done(leaf)
 
     def question(self, head: Shown, now: int, tick: float) -> Question | None:
         """Return what to ask for now, of the log that a head is believed to be of."""
-        for leaf in [one for one in self.wanted if self._proving.is_given_up(one, tick)]:
+        for leaf in [one for one in self.open if self._proving.is_given_up(one, tick)]:
             self._give_up(leaf, head, now)
-        due = [leaf for leaf in self.wanted if self._proving.is_due(leaf, tick)][:MAX_LEAVES]
+        due = [leaf for leaf in self.open if self._proving.is_due(leaf, tick)][:MAX_LEAVES]
         if not due:
             return None
         return Question(
@@ -59,17 +90,19 @@ class LogEntries:
             leaves=tuple(due),
         )
 
-    def take(self, proof: LogProof, head: Shown) -> None:
+    def take(self, asked: Question, proof: LogProof, head: Shown) -> None:
         """Take in an answer. What is not in it is asked for again: its head may come later."""
         if proof.second != head.head.size:
             return  # the log has grown meanwhile
-        shown = [one.leaf for one in proof.included if _is_in(one, head)]
-        found = [leaf for leaf in shown if leaf in self.wanted]
+        shown = {one.leaf for one in proof.included if _is_in(one, head)}
+        found = [leaf for leaf in asked.leaves if leaf in shown and leaf in self.wanted]
         for leaf in found:
             del self.wanted[leaf]
             self._proving.done(leaf)
         if found:
             self._store.add_entries(found)
+        for leaf in self.wanted.keys() & set(asked.leaves):
+            self._proving.denied(leaf)
 
     def _give_up(self, leaf: bytes, head: Shown, now: int) -> None:
         about = self.wanted.pop(leaf)

@@ -7,9 +7,9 @@ from enum import StrEnum
 
 from device_sdk.log_report import LogReport, ReportKind
 from device_sdk.sql_files import queries
-from device_sdk.state_file import StateFile
+from device_sdk.state_file import StateFile, storable
 from device_sdk.times import as_datetime
-from device_sdk.wire import cose
+from device_sdk.wire import cbor, cose
 from device_sdk.wire.errors import WireError
 from device_sdk.wire.tree_head import TreeHead
 
@@ -52,6 +52,22 @@ class Shown:
     def tree(self) -> tuple[int, bytes]:
         """What it says about the log: size and root."""
         return self.head.size, self.head.root
+
+    @property
+    def key(self) -> bytes:
+        """Its name among the things that a gateway is asked about."""
+        return cbor.encode([self.gateway, self.head.log_id, self.head.size])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tries:
+    """How often something was asked for in vain."""
+
+    thing: bytes
+    count: int
+    """Tries that count."""
+    at: int
+    """When the latest of them was made, Unix seconds."""
 
 
 class LogStore:
@@ -98,6 +114,11 @@ class LogStore:
         self._state.execute(_SQL["put"], row)
         self._state.execute(_SQL["trim"], (MOST_HEADS,))
 
+    def forget(self, shown: Shown) -> None:
+        """Forget a head, as if it had not come."""
+        head = shown.head
+        self._state.execute(_SQL["forget"], (shown.gateway, head.log_id, head.size))
+
     def is_given_up(self, log_id: bytes) -> bool:
         """Tell whether a log was given up for a new one."""
         return self._state.row(_SQL["is_given_up"], (log_id,)) is not None
@@ -111,6 +132,29 @@ class LogStore:
         with self._state.transaction():
             self._state.execute_many(_SQL["add_entry"], ((leaf,) for leaf in leaves))
             self._state.execute(_SQL["trim_entries"], (MOST_ENTRIES,))
+
+    def forget_entry(self, leaf: bytes) -> None:
+        """Forget an entry that is not in use any more."""
+        if self.has_entry(leaf):
+            self._state.execute(_SQL["forget_entry"], (leaf,))
+
+    def tries(self) -> list[Tries]:
+        """Return what was asked for in vain."""
+        return [
+            Tries(thing=thing, count=count, at=at)
+            for thing, count, at in self._state.rows(_SQL["tries"])
+        ]
+
+    def put_tries(self, tries: Iterable[Tries]) -> None:
+        """Remember what was asked for in vain, instead of what was known of the same things."""
+        rows = [(one.thing, one.count, storable(one.at)) for one in tries]
+        if rows:
+            with self._state.transaction():
+                self._state.execute_many(_SQL["put_try"], rows)
+
+    def forget_tries(self, thing: bytes) -> None:
+        """Forget a thing that is not asked for any more."""
+        self._state.execute(_SQL["forget_try"], (thing,))
 
     def report(
         self, kind: ReportKind, gateway: str, about: str, first: bytes, second: bytes, now: int

@@ -6,22 +6,25 @@ No sockets: ``now`` is Unix seconds, ``tick`` seconds of a monotonic clock.
 """
 
 import logging
-from collections.abc import Hashable
 from dataclasses import replace
 
 from device_sdk.gateways import Gateways
 from device_sdk.link import Publish
 from device_sdk.log_entries import LogEntries
+from device_sdk.log_heard import HeardHeads
 from device_sdk.log_report import LogReport, ReportKind
 from device_sdk.log_store import HeadState, LogStore, Shown
 from device_sdk.proving import Proving, Question
 from device_sdk.trust import TrustError
 from device_sdk.wire.errors import ConsistencyError, SignatureError, WireError
+from device_sdk.wire.limits import CLOCK_SKEW
 from device_sdk.wire.log_proof import LogProof
 from device_sdk.wire.log_tree import check_consistency
 
 _MOST_MAIL = 64
 """Heads from messages that wait to be looked at; the others come again with the next message."""
+_AT_ONCE = 64
+"""Heads from messages that are asked about at the same time; the others wait for their turn."""
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ class LogWatch:
         self._store, self._gateways, self._proving = store, gateways, proving
         self._believed = {one.gateway: one for one in store.heads(HeadState.BELIEVED)}
         self._offered = {one.gateway: one for one in store.heads(HeadState.OFFERED)}
-        self._heard = store.heads(HeadState.HEARD)
+        self._heard = HeardHeads(store, proving)
         self.rosters: dict[str, int] = {}
         """Gateway to the newest roster version by which it goes, as heads in messages tell."""
         self._mail: dict[bytes, str] = {}
@@ -43,15 +46,26 @@ class LogWatch:
 
     # What others need to know.
 
-    def newest(self) -> bytes:
-        """Return the newest signed head that is believed, for the next message's header, or b""."""
-        heads = self._believed.values()
-        newest = max(heads, key=lambda shown: shown.head.time, default=None)
-        return b"" if newest is None else newest.signed
+    def newest(self, now: int) -> bytes:
+        """Return the signed head for the next message's header, or b"" if there is none."""
+        shown = self.believed(now)
+        return b"" if shown is None else shown.signed
 
-    def believed(self) -> Shown | None:
-        """Return the newest head that is believed."""
-        return max(self._believed.values(), key=lambda shown: shown.head.time, default=None)
+    def believed(self, now: int) -> Shown | None:
+        """Return the believed head by which this device goes: that of the gateway which is online,
+        or else the newest one of those that are active.
+
+        No gateway's clock puts another one's head aside: a time to come counts for nothing. Such a
+        head is still better than none, with which a gateway could keep devices from comparing.
+        """
+        active = [
+            shown for name, shown in self._believed.items() if self._gateways.is_active(name, now)
+        ]
+        return max(active, key=lambda shown: self._rank(shown, now), default=None)
+
+    def _rank(self, shown: Shown, now: int) -> tuple[bool, int]:
+        time = shown.head.time
+        return shown.gateway == self._online, time if time <= now + CLOCK_SKEW else 0
 
     def reports(self) -> list[LogReport]:
         """Return all that was found, oldest first."""
@@ -85,19 +99,32 @@ class LogWatch:
             self._mail.setdefault(data, sender)
 
     def take_proof(self, data: bytes, now: int) -> None:
-        """Take in an answer to the question under way. Raises WireError if it is none."""
+        """Take in an answer to the question under way. Raises WireError if it is none.
+
+        Nobody has signed it. What proves nothing is no answer: others may have sent it.
+        """
         proof = LogProof.decode(data)
         asked = self._proving.take(proof)
         known = None if asked is None else self._believed.get(asked.gateway)
         if asked is None or known is None:
             return
         if not asked.first:
-            self.entries.take(proof, known)
+            self.entries.take(asked, proof, known)
             return
         for subject in self._open(asked.gateway):
-            small, large = _in_order(known, subject)
-            if _thing(subject) in asked.things and asked.first == small.head.size:
-                self._settle(known, subject, now, ok=_has_grown(small, large, proof))
+            if subject.key in asked.things:
+                self._take_growth(asked, known, subject, proof, now)
+
+    def _take_growth(
+        self, asked: Question, known: Shown, subject: Shown, proof: LogProof, now: int
+    ) -> None:
+        small, large = _in_order(known, subject)
+        if (small.head.size, large.head.size) != (asked.first, asked.second):
+            return  # what is believed has changed meanwhile
+        if _has_grown(small, large, proof):
+            self._settle(known, subject, now, ok=True)
+        else:
+            self._proving.denied(subject.key)
 
     # What is asked.
 
@@ -112,26 +139,26 @@ class LogWatch:
         state.
         """
         self._read_mail(now)
-        self._proving.heard(heard_at)
+        self._proving.catch_up(now, tick, heard_at)
         self._online = online if online in self._believed else ""
         if not self._online or self._proving.is_busy(tick):
             return []
         question = self._about_growth(self._believed[self._online], now, tick)
         if question is None:  # what that has settled may have changed what is believed
             question = self.entries.question(self._believed[self._online], now, tick)
-        return [] if question is None else [self._proving.ask(question, tick)]
+        return [] if question is None else [self._proving.ask(question, now, tick)]
 
     def next_due(self) -> float | None:
         """Return the tick at which `ask` has something to do; None if nothing is open."""
         if not self._online:
             return None
-        things: list[Hashable] = [_thing(subject) for subject in self._open(self._online)]
-        return self._proving.next_due([*things, *self.entries.wanted])
+        things = [subject.key for subject in self._open(self._online)]
+        return self._proving.next_due([*things, *self.entries.open])
 
     def _about_growth(self, known: Shown, now: int, tick: float) -> Question | None:
         for subject in self._open(known.gateway):
             small, large = _in_order(known, subject)
-            thing = _thing(subject)
+            thing = subject.key
             if small.head.size == large.head.size or self._proving.is_given_up(thing, tick):
                 self._settle(known, subject, now, ok=small.tree == large.tree)
                 return None  # the rest with the next look: what is believed may have changed
@@ -149,7 +176,7 @@ class LogWatch:
         offered = self._offered.get(gateway)
         if offered is not None:
             return [offered]  # others' heads are compared with the newest that is believed
-        return [shown for shown in self._heard if shown.gateway == gateway]
+        return self._heard.of(gateway)[:_AT_ONCE]
 
     def _read_mail(self, now: int) -> None:
         mail, self._mail = self._mail, {}
@@ -167,11 +194,10 @@ class LogWatch:
         known = self._believed.get(shown.gateway)
         if self._contradicts(shown, now) or self._store.find(shown) is not None:
             return
-        same = known is not None and known.tree == shown.tree
-        heard = replace(shown, state=HeadState.SETTLED if same else HeadState.HEARD)
-        self._store.put(heard)
-        if not same:
-            self._heard.append(heard)
+        if known is not None and known.tree == shown.tree:
+            self._store.put(replace(shown, state=HeadState.SETTLED))
+        elif not self._heard.add(shown):
+            del self._read[shown.signed]  # it comes again with the next message
 
     def _verified(self, data: bytes, now: int) -> Shown:
         gateway, head = self._gateways.verify_log_head(data, now)
@@ -200,9 +226,8 @@ class LogWatch:
         return shown.head.log_id == known.head.log_id and shown.head.size < known.head.size
 
     def _settle(self, known: Shown, subject: Shown, now: int, *, ok: bool) -> None:
-        self._proving.done(_thing(subject))
-        if subject in self._heard:
-            self._heard.remove(subject)
+        self._proving.done(subject.key)
+        if self._heard.remove(subject):
             self._settle_heard(known, subject, now, ok=ok)
         elif self._offered.pop(subject.gateway, None) is not None:
             self._settle_offered(known, subject, now, ok=ok)
@@ -247,10 +272,6 @@ class LogWatch:
         if self._store.report(kind, first.gateway, about, first.signed, second.signed, now):
             level = logging.ERROR if kind is ReportKind.SPLIT_VIEW else logging.WARNING
             logger.log(level, "%s", self._store.reports()[-1])
-
-
-def _thing(subject: Shown) -> Hashable:
-    return subject.gateway, subject.head.log_id, subject.head.size
 
 
 def _in_order(one: Shown, other: Shown) -> tuple[Shown, Shown]:

@@ -29,7 +29,7 @@ class Posting:
             with self._courier.changed:
                 self._courier.check_open()
                 place = self._parts.outbox.next_place(message.channel, readers)
-                tree_head = self._parts.log.newest()
+                tree_head = self._parts.log.newest(self._courier.moment().now)
             sealed = seal(
                 data,
                 recipients=addressed.targets,

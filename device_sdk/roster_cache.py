@@ -57,6 +57,11 @@ class RosterCache:
             return ()
         return [page for page in self._next.head.page_hashes if page not in self._pages]
 
+    @property
+    def next_version(self) -> int:
+        """The version of a newer roster whose head is here, and not all its pages; else 0."""
+        return 0 if self._next is None else self._next.head.version
+
     def take_head(self, data: bytes) -> bool:
         """Take in a head; tell whether a new roster is complete.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from device_sdk.certificate import OwnCertificate
 from device_sdk.evidence import Court
-from device_sdk.freshness import RosterWatch
+from device_sdk.freshness import OWNER, RosterWatch
 from device_sdk.gateways import Gateways
 from device_sdk.inbox import Inbox
 from device_sdk.keystore import KeyStore
@@ -205,7 +205,7 @@ class Router:
         elif topic.kind is Kind.LOG:
             self._parts.log.take_head(topic.owner, data, moment.now)
         elif topic.kind is Kind.CERT and topic.owner == self._name:
-            self._parts.certificate.take(data, roster)
+            self._parts.certificate.take(data, roster, now=moment.now)
 
     def _go_by(self, roster: Roster) -> None:
         self._parts.gateways.use(roster)
@@ -274,7 +274,10 @@ class Router:
             return
         signed = [(state.gateway, state.roster_version) for state in parts.gateways.states()]
         for gateway, version in (*signed, *parts.log.rosters.items()):
-            parts.watch.heard(gateway, version, roster.version, moment.now)
+            if parts.gateways.is_active(gateway, moment.now):
+                parts.watch.heard(gateway, version, roster.version, moment.now)
+        parts.watch.heard(OWNER, parts.rosters.next_version, roster.version, moment.now)
+        parts.watch.go_by(roster, moment.now)
         online = parts.gateways.all_online(moment.now, moment.tick)
         parts.watch.compare(online, roster.version, moment.now)
 

@@ -33,7 +33,7 @@ def status_of(courier: Courier, copies_waiting: int | None) -> Status:
             for own in parts.keystore.reader_keys
         ),
         gateway=_gateway(parts, moment),
-        log=_log(parts),
+        log=_log(parts, moment),
         log_reports=tuple(parts.log.reports()),
         copies_waiting=copies_waiting,
         messages_waiting=counts.get(State.WAITING, 0),
@@ -65,8 +65,8 @@ def _gateway(parts: Parts, moment: Moment) -> GatewayStatus | None:
     )
 
 
-def _log(parts: Parts) -> LogStatus | None:
-    shown = parts.log.believed()
+def _log(parts: Parts, moment: Moment) -> LogStatus | None:
+    shown = parts.log.believed(moment.now)
     if shown is None:
         return None
     at = as_datetime(shown.head.time)

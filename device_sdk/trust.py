@@ -88,7 +88,7 @@ class Pin:
     @property
     def present(self) -> VerifyKey:
         """The root that signed last, as far as it is known here. Raises WireError."""
-        return _current_root(self, self.successions)
+        return _roots(self, self.successions)[-1]
 
     def to_pem(self) -> bytes:
         """Return the content of ``root.pub``."""
@@ -120,6 +120,8 @@ class VerifiedHead:
     """The present root: the pinned one, or a successor that it vouches for."""
     granted: tuple[VerifyKey, ...] = ()
     """The keys that may sign for the owner besides, by the present root's grants."""
+    former: tuple[bytes, ...] = ()
+    """SubjectPublicKeyInfos of the roots before the present one, the pinned one first."""
 
     def signer(self, kid: bytes) -> VerifyKey:
         """Return the owner's key of this id; the root if there is none, which then does not fit."""
@@ -143,24 +145,31 @@ def verify_head(pin: Pin, data: bytes) -> VerifiedHead:
         raise SignatureError("the roster belongs to another fleet than the pinned root")
     if head.successions[: len(pin.successions)] != pin.successions:
         raise RollbackError(_REPLACED)
-    root = _current_root(pin, head.successions)
+    *former, root = _roots(pin, head.successions)
     granted = tuple(_granted(grant, root, pin) for grant in head.grants)
-    verified = VerifiedHead(data=data, head=head, root=root, granted=granted)
+    verified = VerifiedHead(
+        data=data,
+        head=head,
+        root=root,
+        granted=granted,
+        former=tuple(key.spki for key in former),
+    )
     unverified.verify(verified.signer(unverified.kid), pin.aad)
     return verified
 
 
-def _current_root(pin: Pin, successions: Iterable[bytes]) -> VerifyKey:
-    root = pin.root
+def _roots(pin: Pin, successions: Iterable[bytes]) -> list[VerifyKey]:
+    """Return the pinned root and those that came after it, the present one last."""
+    roots = [pin.root]
     for data in successions:
         unverified = cose.parse_signed(RootSuccession, data)
         grant = unverified.claims.grant
-        signer = _granted(grant, root, pin) if grant else root
+        signer = _granted(grant, roots[-1], pin) if grant else roots[-1]
         succession = unverified.verify(signer, pin.aad)
         if succession.fleet_id != pin.fleet_id:
             raise SignatureError("a root succession belongs to another fleet")
-        root = load_verify_key(succession.next_root_spki)
-    return root
+        roots.append(load_verify_key(succession.next_root_spki))
+    return roots
 
 
 def _granted(data: bytes, root: VerifyKey, pin: Pin) -> VerifyKey:

@@ -57,12 +57,20 @@ class OwnCertificate:
     def authorities(self) -> Path | None:
         """Return a PEM file of the owner's authorities, which vouch for the broker; None if none.
 
+        It holds those that the bundle lists, or without a bundle those that were kept, as far as
+        the owner's present root is among them and still needs the ones before it.
+
         Raises OSError if it cannot be kept.
         """
-        kept, root = self._data / CA_FILE, self._root()
-        if self._bundle is not None and root is not None:
-            own = authorities(_read(self._bundle / CA_FILE), [root])
-            self._keep(kept, to_pem(with_former(own, _read(kept))) if own else b"")
+        kept, situation = self._data / CA_FILE, self._keeper.situation
+        if situation.roster is not None:
+            head = situation.roster.head
+            for path in (kept,) if self._bundle is None else (self._bundle / CA_FILE, kept):
+                listed = _read(path)
+                if own := authorities(listed, [head.root.spki]):
+                    every = with_former(own, listed, head.former, now=situation.now)
+                    self._keep(kept, to_pem(every))
+                    break
         return kept if kept.exists() else None
 
     def _certificate(self) -> bytes | None:
@@ -84,10 +92,6 @@ class OwnCertificate:
     def _keep(self, path: Path, pem: bytes) -> None:
         if pem and not (path.exists() and path.read_bytes() == pem):
             write_whole(path, pem, mode=0o600)
-
-    def _root(self) -> bytes | None:
-        roster = self._keeper.situation.roster
-        return None if roster is None else roster.head.root.spki
 
 
 def _read(path: Path) -> list[bytes]:

@@ -6,6 +6,9 @@ strangers can leave here is bounded, and nothing depends on it: devices ask agai
 
 import hashlib
 import shutil
+import time
+from collections import Counter
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
@@ -18,6 +21,8 @@ DIRECTORY = "requests"
 MOST_NAMES = 1000
 MOST_OF_ONE = 4
 """Different requests for one name: its own, and some of whoever wants to stand in its way."""
+SAY_EVERY = 60.0
+"""Seconds between lines in the log about requests that come to nothing for the same reason."""
 
 
 class RequestResult(StrEnum):
@@ -35,8 +40,12 @@ class RequestResult(StrEnum):
 class Requests:
     """The directory ``requests/{name}`` in a gateway's data directory."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, tick: Callable[[], float] = time.monotonic) -> None:
+        """``tick`` is a monotonic clock in seconds."""
         self._directory = data / DIRECTORY
+        self._tick = tick
+        self._unsaid: Counter[RequestResult] = Counter()
+        self._said: dict[RequestResult, float] = {}
 
     def take(self, name: str, payload: bytes, roster: Roster | None) -> RequestResult:
         """Keep a request from ``join/{name}``. It never raises over what came."""
@@ -59,6 +68,20 @@ class Requests:
         except OSError:
             return RequestResult.UNWRITABLE
         return RequestResult.NEW
+
+    def to_say(self, result: RequestResult) -> int:
+        """Count a result; return how many like it belong into the log now, 0 for none yet.
+
+        What is kept is bounded, and said at once. The rest anybody can cause as often as it likes.
+        """
+        if result is RequestResult.KNOWN:  # a device asks again and again
+            return 0
+        self._unsaid[result] += 1
+        now, before = self._tick(), self._said.get(result)
+        if result is not RequestResult.NEW and before is not None and now < before + SAY_EVERY:
+            return 0
+        self._said[result] = now
+        return self._unsaid.pop(result)
 
     def tidy(self, roster: Roster) -> None:
         """Forget what the owner has decided about."""

@@ -175,8 +175,11 @@ class Gateway:
         else:
 
             def credentials() -> Credentials | None:
-                if address.tls and settings.ca is None and ca is not None and own.is_there:
-                    return None  # the broker takes the user name from the certificate
+                if address.tls and settings.ca is None and ca is not None:
+                    with contextlib.suppress(OSError):  # a full disk: those of before still serve
+                        own.authorities()  # what is believed about the broker may have run out
+                    if own.is_there:
+                        return None  # the broker takes the user name from the certificate
                 return own_credentials(parts.keeper, parts.name)
 
         return PahoLink(

@@ -19,7 +19,7 @@ from gateway.log_head import LogHead
 from gateway.presence import Presence
 from gateway.prover import Prover
 from gateway.reconcile import Sweeper, always_subscribed
-from gateway.requests import RequestResult, Requests
+from gateway.requests import Requests
 from gateway.tell import Teller
 
 
@@ -112,8 +112,8 @@ class Session:
     def _keep_request(self, arrival: Arrival, requests: Requests) -> None:
         name, roster = self._topics.parse(arrival.topic).owner, self._keeper.situation.roster
         result = requests.take(name, arrival.payload, roster)
-        if result is not RequestResult.KNOWN:  # a device asks again and again
-            self._log.info("join_request", device=name, result=result)
+        if count := requests.to_say(result):
+            self._log.info("join_request", device=name, result=result, count=count)
 
     def on_marker(self, arrival: Arrival) -> None:
         self.sweeper.replays.note_marker(arrival.payload)

@@ -23,6 +23,14 @@ CREATE TABLE log_entry (
     leaf   BLOB NOT NULL UNIQUE
 );
 
+-- How often a gateway was asked to show something and did not, so that a device that runs for moments
+-- comes to an end with it. A thing is the leaf hash of an entry, or names a head; at: Unix seconds.
+CREATE TABLE log_try (
+    thing BLOB PRIMARY KEY,
+    tries INTEGER NOT NULL,
+    at    INTEGER NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE log_report (
     number  INTEGER PRIMARY KEY,
     kind    TEXT NOT NULL,

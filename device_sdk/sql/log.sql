@@ -10,6 +10,9 @@ SELECT gateway, state, shown_to, signed FROM tree_head WHERE gateway = ? AND log
 INSERT INTO tree_head (gateway, log_id, size, state, shown_to, signed) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (gateway, log_id, size) DO UPDATE SET state = excluded.state
 
+-- name: forget
+DELETE FROM tree_head WHERE gateway = ? AND log_id = ? AND size = ?
+
 -- name: no_longer_believed
 UPDATE tree_head SET state = 'settled' WHERE gateway = ? AND state = 'believed'
 
@@ -34,8 +37,20 @@ INSERT OR IGNORE INTO log_entry (leaf) VALUES (?)
 DELETE FROM log_entry WHERE number IN
     (SELECT number FROM log_entry ORDER BY number DESC LIMIT -1 OFFSET ?)
 
+-- name: forget_entry
+DELETE FROM log_entry WHERE leaf = ?
+
 -- name: forget_entries
 DELETE FROM log_entry
+
+-- name: tries
+SELECT thing, tries, at FROM log_try
+
+-- name: put_try
+INSERT OR REPLACE INTO log_try (thing, tries, at) VALUES (?, ?, ?)
+
+-- name: forget_try
+DELETE FROM log_try WHERE thing = ?
 
 -- name: add_report
 INSERT OR IGNORE INTO log_report (kind, gateway, about, at, first, second) VALUES (?, ?, ?, ?, ?, ?)

@@ -14,11 +14,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from device_sdk.wire import cbor
 from device_sdk.wire.errors import KeyFormatError, MalformedError, SignatureError
-from device_sdk.wire.limits import MAX_CERTIFICATE, MAX_CERTIFICATES
+from device_sdk.wire.limits import MAX_CERTIFICATE, MAX_CERTIFICATES, MAX_LIFETIME
 from device_sdk.wire.suites import load_verify_key
 
 _WHAT = "certificates"
 _LIST_LIMIT = MAX_CERTIFICATES * (MAX_CERTIFICATE + 3) + 1
+FORMER_KEPT = MAX_LIFETIME
+"""Seconds from which the present root is an authority until nobody believes one before it: devices
+that were asleep for longer could not have been written to, and are handed their certificates."""
 _REFUSALS = {
     "CERTIFICATE_REQUIRED": "it wants a certificate of the fleet's owner, and there is none here",
     "HANDSHAKE_FAILURE": "it wants a certificate of the fleet's owner, and may have got none",
@@ -100,24 +103,50 @@ def to_pem(chain: Sequence[bytes]) -> bytes:
 
 def from_pem(pem: bytes) -> list[bytes]:
     """Return the certificates of a PEM file in DER. Raises MalformedError."""
+    return [certificate.public_bytes(Encoding.DER) for certificate in parse_pem(pem)]
+
+
+def parse_pem(pem: bytes) -> list[x509.Certificate]:
+    """Return the certificates of a PEM file, all of them readable. Raises MalformedError."""
     try:
         found = x509.load_pem_x509_certificates(pem)
-    except (ValueError, UnsupportedAlgorithm) as error:
+        for certificate in found:
+            _read_through(certificate)
+    except Exception as error:  # see `_parse`
         raise MalformedError(_WHAT, expected="certificates in PEM", got="another") from error
-    return [certificate.public_bytes(Encoding.DER) for certificate in found]
+    return found
+
+
+def first_in_pem(pem: bytes) -> x509.Certificate:
+    """Return the first certificate of a PEM file, which is readable. Raises MalformedError."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
+        _read_through(certificate)
+    except Exception as error:  # see `_parse`
+        raise MalformedError(_WHAT, expected="a certificate in PEM", got="another") from error
+    return certificate
 
 
 def authorities(chain: Sequence[bytes], owners: Collection[bytes]) -> list[bytes]:
     """Return those certificates that are authorities of their own, by a key of an owner."""
-    return [der for der in chain if _is_authority(_parse(der), owners)]
+    return [der for der in chain if is_authority(_parse(der), owners)]
 
 
-def with_former(own: Iterable[bytes], known: Iterable[bytes]) -> list[bytes]:
-    """Return the present authorities, then those before them.
+def with_former(
+    own: Sequence[bytes], known: Sequence[bytes], former: Collection[bytes], *, now: int
+) -> list[bytes]:
+    """Return the present root's authorities, then those before them that are still needed.
 
-    A broker may still have its certificate from one of these (PROTOCOL 12.1).
+    A broker may for a while have its certificate from one of these (PROTOCOL 12.1). ``own`` are
+    authorities of the present root, ``former`` the SubjectPublicKeyInfos of the roots before it.
     """
-    return list(dict.fromkeys([*own, *known]))
+    is_over = is_settled((_parse(der) for der in own), now=now)
+    return list(dict.fromkeys([*own, *([] if is_over else authorities(known, former))]))
+
+
+def is_settled(present: Iterable[x509.Certificate], *, now: int) -> bool:
+    """Tell whether the present root, by its authorities, needs none before it any more."""
+    return any(one.not_valid_before_utc.timestamp() + FORMER_KEPT <= now for one in present)
 
 
 def why_refused(alert: str) -> str:
@@ -145,9 +174,18 @@ def public_key(certificate: x509.Certificate) -> bytes:
 
 def _parse(der: bytes) -> x509.Certificate:
     try:
-        return x509.load_der_x509_certificate(der)
-    except (ValueError, UnsupportedAlgorithm) as error:
+        certificate = x509.load_der_x509_certificate(der)
+        _read_through(certificate)
+    except Exception as error:  # of whatever kind: the parser has some that are no ValueError
         raise MalformedError(_WHAT, expected="a certificate in DER", got="another") from error
+    return certificate
+
+
+def _read_through(certificate: x509.Certificate) -> None:
+    """Read once what may be looked at later: the parser reads late, and raises where it is used."""
+    _ = certificate.subject, certificate.issuer
+    _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    _ = certificate.extensions, certificate.public_key()
 
 
 def _check_member(leaf: x509.Certificate, name: str, identities: Collection[bytes]) -> None:
@@ -182,11 +220,15 @@ def _check_issued(issued: x509.Certificate, issuer: x509.Certificate) -> None:
         raise SignatureError("a certificate is signed by somebody who is no authority")
 
 
-def _is_authority(certificate: x509.Certificate, owners: Collection[bytes]) -> bool:
-    if public_key(certificate) not in owners:
-        return False
+def is_authority(certificate: x509.Certificate, owners: Collection[bytes]) -> bool:
+    """Tell whether a certificate is an authority of its own, by a key of an owner."""
+    return public_key(certificate) in owners and is_issued(certificate, certificate)
+
+
+def is_issued(issued: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Tell whether one certificate is signed by another, which is an authority."""
     try:
-        _check_issued(certificate, certificate)
+        _check_issued(issued, issuer)
     except (MalformedError, SignatureError):
         return False
     return True

@@ -42,7 +42,8 @@ class PahoLink:
     ``credentials`` and ``will`` are called for every attempt, so that both are fresh. ``ca`` is a
     PEM file; without one the system's authorities count. With ``lasting`` the broker is asked to
     keep what arrives while the gateway is away; nothing depends on it. ``present`` shows the
-    gateway's own certificate to a broker that asks for it; both are read for every attempt.
+    gateway's own certificate to a broker that asks for it; both are read for every attempt, after
+    ``credentials`` was called.
 
     Raises LinkError if ``ca`` holds no certificates.
     """
@@ -148,12 +149,13 @@ class PahoLink:
         # Nothing is written before somebody reads: a broker that refuses our certificate says why,
         # and closes, and a write that fails then would be all that paho tells of it.
         client.on_socket_register_write = _nothing
+        login = self._credentials()
         if self._address.tls:
             context = _tls_context(self._ca)
             if self._present is not None:
                 self._present(context)
             client.tls_set_context(context)
-        if (login := self._credentials()) is not None:
+        if login is not None:
             client.username_pw_set(login.user, login.password)
         if self._will is not None:
             will = self._will()

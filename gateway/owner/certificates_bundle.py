@@ -5,23 +5,36 @@ was issued is remembered in ``private/issued`` until it expires: a certificate t
 since is still valid, and must be revoked with its member.
 """
 
-import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from device_sdk.identity import Identity
-from device_sdk.trust import Roster
+from device_sdk.trust import Roster, VerifiedHead
 from device_sdk.wire import bundle as names
-from device_sdk.wire.certificates import from_pem, public_key, verify_certificates
+from device_sdk.wire.certificates import (
+    FORMER_KEPT,
+    first_in_pem,
+    from_pem,
+    is_authority,
+    is_issued,
+    public_key,
+    verify_certificates,
+)
 from device_sdk.wire.errors import WireError
 from device_sdk.wire.limits import DAY, MAX_LIFETIME
 from device_sdk.wire.names import is_name
 from device_sdk.wire.roster_page import DeviceEntry
 from gateway.files import write_whole
+from gateway.owner.authorities import (
+    believed,
+    believed_lists,
+    pem_lists,
+    read_authorities,
+    read_lists,
+)
 from gateway.owner.certificates import (
     Authority,
     client_certificate,
@@ -35,7 +48,7 @@ from gateway.owner.errors import FleetError
 from gateway.owner.mosquitto_acl import acl_of
 
 CA_FILE, CRL_FILE, ACL_FILE, CERTIFICATES = names.CA, names.CRL, names.ACL, names.CERTIFICATES
-_ISSUED = "issued"
+_ISSUED, _FORGETS = "issued", "forgets-older"
 
 GRACE = MAX_LIFETIME
 """Seconds that certificates outlive the roster. When it has expired, devices go on reading what is
@@ -71,28 +84,29 @@ class BrokerFiles:
             FleetError: an owner who is no authority yet, or damaged files.
             OSError: they cannot be written.
         """
-        root = roster.head.root.spki
-        authority = self.authority(owner, root, now=now)
-        if owner.spki == root:
-            granted = [key.spki for key in roster.head.granted]
-            self._grant(granted, authority, now=now)
+        head = roster.head
+        authority = self.authority(owner, head, now=now)
+        known = self._authorities(head, now=now)
+        if owner.spki == head.root.spki:
+            known += _newly_granted(head, known, authority, now=now)
+        self._write_authorities(known)
         issued = self._issue(authority, roster, now=now)
         not_after = roster.expires + GRACE
         revoked = _revoked(issued, roster, now=now)
         number = roster.version
         crl = revocation_list(authority, revoked, number=number, now=now, not_after=not_after)
-        self._write_crl(authority, crl)
+        self._write_crl(crl, known)
         write_whole(self.public / ACL_FILE, acl_of(roster, now=now).encode())
         return authority
 
-    def authority(self, owner: Identity, root: bytes, *, now: int) -> Authority:
+    def authority(self, owner: Identity, head: VerifiedHead, *, now: int) -> Authority:
         """Return the owner as an authority; a root becomes one when it first signs.
 
-        ``root`` is the SubjectPublicKeyInfo of the fleet's present root. Raises FleetError.
+        ``head`` is that of the fleet's present roster. Raises FleetError.
         """
-        known = self._authorities()
-        is_root = owner.spki == root
-        # A granted owner that became the root has a certificate of the root before as well.
+        known = self._authorities(head, now=now)
+        is_root = owner.spki == head.root.spki
+        # A root before this one may have been granted the fleet since.
         own = next(
             (
                 one
@@ -107,56 +121,64 @@ class BrokerFiles:
                 "who granted it this fleet"
             )
         if own is None:
-            made = root_authority(owner, now=now)
+            made = self._new_root(owner, now=now)
             # The root before stays behind it: certificates that it issued are still in use.
-            write_whole(self.public / CA_FILE, pem([*made.chain, *known]))
+            self._write_authorities(believed([*made.chain, *known], head, now=now))
             return made
         above = () if is_root else (_issuer_of(own, known),)
         return Authority(key=signing_key(owner), chain=(own, *above))
 
-    def forget_older(self, root: Identity, *, now: int) -> None:
-        """Let brokers believe no authority but a new root: the ones before may be a thief's.
+    def forget_older(self, kid: bytes) -> None:
+        """Let nobody believe an authority before a new root: those may be a thief's.
+
+        It is remembered until that root becomes an authority, whatever happens meanwhile.
+        """
+        write_whole(self.private / _FORGETS, f"{kid.hex()}\n".encode(), mode=0o600)
+
+    def is_by_a_former_root(
+        self, certificate: x509.Certificate, head: VerifiedHead, *, now: int
+    ) -> bool:
+        """Tell whether a root before this one, still believed, has signed a certificate."""
+        return any(
+            is_authority(one, head.former) and is_issued(certificate, one)
+            for one in self._authorities(head, now=now)
+        )
+
+    def take_from(self, public: Path, roster: Roster, *, now: int) -> None:
+        """Take what another owner's bundle has, of which this is the roster.
+
+        Of authorities and revocation lists only what verifies; what is newer here already stays.
 
         Raises FleetError, OSError.
         """
-        own = self.authority(root, root.spki, now=now)
-        write_whole(self.public / CA_FILE, pem(own.chain))
-
-    def is_by_a_former_root(self, certificate: x509.Certificate, root: bytes) -> bool:
-        """Tell whether a root before this one, still believed, has signed a certificate."""
-        return any(
-            one.subject == certificate.issuer and one.issuer == one.subject
-            for one in self._authorities()
-            if public_key(one) != root
-        )
-
-    def take_from(self, public: Path) -> None:
-        """Take what another owner's bundle has: its roster says the same."""
-        for name in (CA_FILE, CRL_FILE, ACL_FILE):
-            with contextlib.suppress(FileNotFoundError):
-                write_whole(self.public / name, (public / name).read_bytes())
-        theirs, mine = public / CERTIFICATES, self.public / CERTIFICATES
-        mine.mkdir(exist_ok=True)
+        mine = self.public
+        found = [*read_authorities(mine / CA_FILE), *read_authorities(public / CA_FILE)]
+        known = believed(found, roster.head, now=now)
+        lists = [*read_lists(mine / CRL_FILE), *read_lists(public / CRL_FILE)]
+        self._write_authorities(known)
+        write_whole(mine / CRL_FILE, pem_lists(believed_lists(lists, known)))
+        write_whole(mine / ACL_FILE, acl_of(roster, now=now).encode())
+        theirs = public / CERTIFICATES
+        (mine / CERTIFICATES).mkdir(exist_ok=True)
         for path in theirs.iterdir() if theirs.is_dir() else ():
             if is_name(path.name):
-                _replace(mine / path.name, path.read_bytes())
+                _replace(mine / CERTIFICATES / path.name, path.read_bytes())
 
-    def _grant(self, granted: Iterable[bytes], root: Authority, *, now: int) -> None:
-        known = self._authorities()
-        above = root.certificate.subject
-        there = {public_key(one) for one in known if one.issuer == above}
-        new = [granted_authority(spki, root, now=now) for spki in granted if spki not in there]
-        if new:
-            write_whole(self.public / CA_FILE, pem([*known, *new]))
+    def _authorities(self, head: VerifiedHead, *, now: int) -> list[x509.Certificate]:
+        return believed(read_authorities(self.public / CA_FILE), head, now=now)
 
-    def _authorities(self) -> list[x509.Certificate]:
-        path = self.public / CA_FILE
-        if not path.exists():
-            return []
+    def _write_authorities(self, known: Iterable[x509.Certificate]) -> None:
+        path, data = self.public / CA_FILE, pem(known)
+        if not path.exists() or path.read_bytes() != data:
+            write_whole(path, data)
+
+    def _new_root(self, owner: Identity, *, now: int) -> Authority:
         try:
-            return x509.load_pem_x509_certificates(path.read_bytes())
-        except ValueError as error:
-            raise FleetError(f"{path} is damaged: expected certificates in PEM") from error
+            forgets = (self.private / _FORGETS).read_text().strip()
+        except FileNotFoundError:
+            forgets = ""
+        # Its own date tells everybody that the roots before it are not needed (PROTOCOL 12.1).
+        return root_authority(owner, now=now - FORMER_KEPT if forgets == owner.kid.hex() else now)
 
     def _issue(self, authority: Authority, roster: Roster, *, now: int) -> list[_Issued]:
         """Give every active member a certificate; return all that may still be valid."""
@@ -186,7 +208,7 @@ class BrokerFiles:
         """Return when a member's certificate ends; 0 if it has none for its newest key."""
         try:
             data = (self.public / CERTIFICATES / name).read_bytes()
-            first = x509.load_pem_x509_certificate(data)
+            first = first_in_pem(data)
             # One of our own need not be verified again, which would take a second for thousands.
             if (first.serial_number, name) in own and data.endswith(pem(authority.chain)):
                 is_same = public_key(first) == entry.identities[-1]
@@ -195,21 +217,19 @@ class BrokerFiles:
             member = verify_certificates(
                 from_pem(data), name=name, identities=entry.identities[-1:], owners=[root]
             )
-        except (FileNotFoundError, ValueError, WireError):
+        except (FileNotFoundError, WireError):
             return 0
         return member.not_after
 
-    def _write_crl(self, authority: Authority, crl: x509.CertificateRevocationList) -> None:
+    def _write_crl(
+        self, crl: x509.CertificateRevocationList, known: Sequence[x509.Certificate]
+    ) -> None:
         """Put an owner's list beside those of the other owners, which only they can sign."""
         path = self.public / CRL_FILE
         others = [
-            one
-            for one in _lists(path)
-            if one.issuer != crl.issuer
-            and any(one.issuer == known.subject for known in self._authorities())
+            one for one in believed_lists(read_lists(path), known) if one.issuer != crl.issuer
         ]
-        lists = [crl, *others]
-        write_whole(path, b"".join(one.public_bytes(Encoding.PEM) for one in lists))
+        write_whole(path, pem_lists([crl, *others]))
 
     # What was issued.
 
@@ -248,12 +268,13 @@ def _revoked(issued: Iterable[_Issued], roster: Roster, *, now: int) -> Mapping[
     return found
 
 
-def _lists(path: Path) -> list[x509.CertificateRevocationList]:
-    end = b"-----END X509 CRL-----\n"
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        blocks = path.read_bytes().split(end)[:-1]
-        return [x509.load_pem_x509_crl(block + end) for block in blocks]
-    return []
+def _newly_granted(
+    head: VerifiedHead, known: Iterable[x509.Certificate], root: Authority, *, now: int
+) -> list[x509.Certificate]:
+    """Return new authorities for those keys that the root grants and that are none yet."""
+    there = {public_key(one) for one in known if one.issuer == root.certificate.subject}
+    granted = [key.spki for key in head.granted if key.spki not in there]
+    return [granted_authority(spki, root, now=now) for spki in granted]
 
 
 def _issuer_of(own: x509.Certificate, known: Iterable[x509.Certificate]) -> x509.Certificate:

@@ -226,6 +226,8 @@ class Fleet:
             check_may_sign(self.root, before)
             lineage = succeed(before, new.spki, signer=self.root, pin=pin, now=now)
             new.save(self.register.next_key_file(new.kid), passphrase, OWNER_KEY)
+            if stolen:  # before the roster: a run that is cut short is finished as what it was
+                self.broker_files.forget_older(new.kid)
             roster = self._sign(
                 Members.of(before),
                 before=before,
@@ -236,8 +238,6 @@ class Fleet:
             )
             self.register.finish_rotation()
             ExcuseFolder(self.public.excuses, roster, pin.aad).drop_old(now)
-            if stolen:
-                self.broker_files.forget_older(new, now=now)
             self._publish(now, signer=new)
         return Changed(before=before, roster=roster)
 

@@ -4,7 +4,9 @@
 """
 
 import json
+import os
 import secrets
+import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from device_sdk.identity import Identity
 from device_sdk.wire.errors import SealgateError, SignatureError, WireError
-from device_sdk.wire.join_offer import JoinOffer
+from device_sdk.wire.join_offer import LIMIT, JoinOffer
 from device_sdk.wire.names import as_name
 from device_sdk.wire.roster_page import ROLE_DEVICE
 from device_sdk.wire.ticket import CODE_SIZE, Ticket
@@ -83,7 +85,7 @@ def invite(
     if name in fleet.roster().devices:
         raise NotAdmittedError(f"the name {name} is taken: choose another one")
     _check_broker(broker)
-    authority = fleet.broker_files.authority(fleet.root, fleet.roster().head.root.spki, now=now)
+    authority = fleet.broker_files.authority(fleet.root, fleet.roster().head, now=now)
     stranger, expires = Identity.generate(), now + validity
     certificate = client_certificate(
         authority, name=Role.JOINER, spki=stranger.spki, now=now, not_after=expires
@@ -109,7 +111,7 @@ def are_offers(path: Path) -> bool:
     if path.is_dir():
         return True
     try:
-        JoinOffer.decode(path.read_bytes())
+        JoinOffer.decode(_read_offer(path))
     except WireError:
         return False
     return True
@@ -118,17 +120,39 @@ def are_offers(path: Path) -> bool:
 def admit_offers(fleet: Fleet, path: Path, *, now: int, validity: int) -> Iterator[Outcome]:
     """Admit what came with the right code; yield what became of each request.
 
-    ``path`` is one of them, or a gateway's directory of them.
+    ``path`` is one of them, or a gateway's directory of them. What lies in there is the gateway's
+    doing: a file that cannot be read does not keep the others from being admitted.
     """
-    found = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
-    for one in found:
+    for one in _files(path) if path.is_dir() else [path]:
         name = ""
         try:
-            offer = JoinOffer.decode(one.read_bytes())
+            offer = JoinOffer.decode(_read_offer(one))
             name = offer.name
             yield Outcome(path=one, name=name, admitted=_admit(fleet, offer, now, validity))
         except SealgateError as error:
             yield Outcome(path=one, name=name, problem=error)
+
+
+def _files(directory: Path) -> list[Path]:
+    """Return the files in a directory and below it. Links may lead anywhere, and are left out."""
+    every = (Path(parent, name) for parent, _, names in os.walk(directory) for name in names)
+    return sorted(path for path in every if _is_file(path))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False  # the gateway has forgotten it meanwhile
+
+
+def _read_offer(path: Path) -> bytes:
+    """Return a file's beginning: enough for an offer, and to see that it is none. FleetError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(LIMIT + 1)
+    except OSError as error:
+        raise FleetError(f"{path}: {error.strerror}") from error
 
 
 def _admit(fleet: Fleet, offer: JoinOffer, now: int, validity: int) -> Admitted:

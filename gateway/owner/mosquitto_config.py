@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
-
 from device_sdk.identity import Identity
-from device_sdk.wire.certificates import public_key
+from device_sdk.wire.certificates import first_in_pem, public_key
+from device_sdk.wire.errors import MalformedError
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.topics import DEFAULT_PREFIX
 from gateway.files import write_whole
@@ -121,13 +120,13 @@ def _is_still_good(fleet: Fleet, path: Path, spki: bytes, *, now: int) -> bool:
     Devices learn of a new root's authority through the broker, and must believe it until then.
     """
     try:
-        known = x509.load_pem_x509_certificate(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+        known = first_in_pem(path.read_bytes())
+    except (FileNotFoundError, MalformedError):
         return False
     return (
         public_key(known) == spki
         and known.not_valid_after_utc.timestamp() > now + _KEPT
-        and fleet.broker_files.is_by_a_former_root(known, fleet.roster().head.root.spki)
+        and fleet.broker_files.is_by_a_former_root(known, fleet.roster().head, now=now)
     )
 
 

@@ -135,6 +135,6 @@ def _take(
     theirs = ExcuseFolder(bundle.excuses, roster, pin.aad)
     ExcuseFolder(mine.excuses, roster, pin.aad).take_from(theirs, now)
     files = BrokerFiles(public=mine.directory, private=register.private)
-    files.take_from(bundle.directory)
+    files.take_from(bundle.directory, roster, now=now)
     register.write_roster(data, roster)
     mine.write_roster(data)

@@ -44,8 +44,8 @@ class TlsFleet:
     @property
     def authority(self) -> Authority:
         """The owner, as who signs certificates."""
-        now = int(time.time())
-        return self.fleet.broker_files.authority(self.fleet.root, self.fleet.root.spki, now=now)
+        head, now = self.fleet.roster().head, int(time.time())
+        return self.fleet.broker_files.authority(self.fleet.root, head, now=now)
 
     def admit(self, name: str, role: str = "device") -> None:
         """Admit a member with keys of its own."""

@@ -10,11 +10,12 @@ from device_sdk.wire.roster_page import encode_bundle
 from gateway.bundle import BundleWatch
 from gateway.certificates import judge, payload, read_certificates
 from gateway.situation import Situation
-from tests.support.certificates import authority_of, chain_for, other_chain
+from tests.support.certificates import as_pem, authority_of, chain_for, other_chain, unreadable
 from tests.support.envelopes import NOW, Fleet
 from tests.unit.gateway.edges import open_parts
 
 DAY = 24 * 3600
+UNREADABLE = unreadable()
 
 
 def issued(fleet: Fleet, name: str, now: int = NOW) -> list[bytes]:
@@ -53,6 +54,17 @@ def test_rubbish_in_the_bundle_is_passed_over(fleet: Fleet, tmp_path: Path, cont
     (tmp_path / "certs").mkdir()
     (tmp_path / "certs/hub").write_bytes(content)
     assert situation(fleet, tmp_path).certificates == {}
+
+
+@pytest.mark.parametrize("der", UNREADABLE.values(), ids=UNREADABLE)
+def test_what_the_parser_refuses_is_passed_over_and_gives_way(
+    fleet: Fleet, tmp_path: Path, der: bytes
+) -> None:
+    give(tmp_path, "hub", issued(fleet, "hub"))
+    (tmp_path / "certs/phone").write_bytes(as_pem(der) * 2)
+    now = situation(fleet, tmp_path)
+    assert list(now.certificates or {}) == ["hub"]
+    assert judge(now, "hub", encode_certificates([der, der])) == (True, 0)
 
 
 def test_a_revoked_members_certificate_is_cleared(fleet: Fleet, tmp_path: Path) -> None:

@@ -87,3 +87,18 @@ def test_what_the_owner_has_decided_about_is_forgotten(
 def test_a_disk_that_takes_nothing_ends_nothing(kept: Requests, tmp_path: Path) -> None:
     (tmp_path / "requests").write_text("in the way")
     assert kept.take("lamp", offer("lamp"), None) is RequestResult.UNWRITABLE
+
+
+def test_what_comes_to_nothing_is_said_once_a_minute_for_each_reason(tmp_path: Path) -> None:
+    now = 0.0
+    kept = Requests(tmp_path, tick=lambda: now)
+    malformed, full = RequestResult.MALFORMED, RequestResult.FULL
+    assert [kept.to_say(malformed) for _ in range(1000)] == [1] + [0] * 999
+    assert kept.to_say(full) == 1
+    now = requests.SAY_EVERY
+    assert [kept.to_say(malformed) for _ in range(3)] == [1000, 0, 0]
+
+
+def test_what_is_kept_is_said_at_once_and_what_was_known_never(kept: Requests) -> None:
+    assert [kept.to_say(RequestResult.NEW) for _ in range(3)] == [1, 1, 1]
+    assert kept.to_say(RequestResult.KNOWN) == 0

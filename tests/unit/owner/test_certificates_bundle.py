@@ -1,22 +1,36 @@
 """What a bundle has for brokers: authorities, certificates, the revocation list, access rules."""
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from device_sdk.identity import Identity
-from device_sdk.wire.certificates import from_pem, verify_certificates
-from device_sdk.wire.limits import DAY
+from device_sdk.wire.certificates import from_pem, public_key, verify_certificates
+from device_sdk.wire.limits import CLOCK_SKEW, DAY
 from device_sdk.wire.owner_grant import OwnerRequest
 from device_sdk.wire.roster_page import DeviceEntry
+from gateway.owner import changes
+from gateway.owner.certificates import (
+    Authority,
+    granted_authority,
+    pem,
+    revocation_list,
+    root_authority,
+)
 from gateway.owner.certificates_bundle import BrokerFiles
 from gateway.owner.errors import FleetError
 from gateway.owner.fleet import Fleet
+from gateway.owner.register import Register
+from gateway.owner.second import make_owner, open_fleet, pull
 from gateway.owner.signing import Members, open_roster, sign_roster
+from tests.support.certificates import as_pem
+from tests.support.certificates import unreadable as unreadable_certificates
 
 from .conftest import NOW, MakeRequest
 
@@ -39,6 +53,26 @@ def certificate(files: BrokerFiles, name: str) -> x509.Certificate:
 def revoked(files: BrokerFiles) -> set[int]:
     crl = x509.load_pem_x509_crl((files.public / "crl.pem").read_bytes())
     return {one.serial_number for one in crl}
+
+
+def ca(files: BrokerFiles) -> list[x509.Certificate]:
+    return x509.load_pem_x509_certificates((files.public / "ca.pem").read_bytes())
+
+
+def keys(files: BrokerFiles) -> list[bytes]:
+    """Return whose keys are authorities, in order."""
+    return [public_key(one) for one in ca(files)]
+
+
+def add(path: Path, more: bytes) -> None:
+    path.write_bytes(path.read_bytes() + more)
+
+
+def second_owner(fleet: Fleet, directory: Path) -> Fleet:
+    """Return another owner's directory, whom the root has granted the fleet."""
+    fleet.add_owner(make_owner(directory, directory.name, None, now=NOW), now=NOW)
+    open_fleet(directory, fleet.directory, now=NOW)
+    return Fleet.open(directory, None)
 
 
 def revoke(fleet: Fleet, name: str, now: int) -> None:
@@ -109,7 +143,8 @@ def test_a_damaged_certificate_is_issued_again(
 ) -> None:
     fleet.admit(device_request("hub"), now=NOW)
     whole = (files.public / "certs/hub").read_bytes()
-    for number, rest in enumerate((b"", whole[:300], whole[:-5])):
+    unreadable = [as_pem(der) for der in unreadable_certificates().values()]
+    for number, rest in enumerate((b"", whole[:300], whole[:-5], *unreadable)):
         (files.public / "certs/hub").write_bytes(rest)
         fleet.admit(device_request(f"lamp-{number}"), now=NOW)
         from_pem((files.public / "certs/hub").read_bytes())
@@ -181,22 +216,19 @@ def test_access_rules_name_gateways_and_shut_out_the_revoked(
     assert "user gw-2\ntopic write" not in rules
 
 
-def test_another_owners_revocation_list_is_kept_beside_the_own(
+def test_a_list_of_nobody_whom_the_roster_names_is_dropped(
     fleet: Fleet, files: BrokerFiles
 ) -> None:
     own = (files.public / "crl.pem").read_bytes()
-    ca = (files.public / "ca.pem").read_bytes()
     other = Fleet.create(fleet.directory / "other", name="x", passphrase=None, now=NOW)
-    theirs = (other.directory / "public/crl.pem").read_bytes()
-    their_ca = (other.directory / "public/ca.pem").read_bytes()
+    theirs, their_ca = (
+        (other.directory / "public" / name).read_bytes() for name in ("crl.pem", "ca.pem")
+    )
     (files.public / "crl.pem").write_bytes(own + theirs)
+    (files.public / "ca.pem").write_bytes((files.public / "ca.pem").read_bytes() + their_ca)
     files.write(fleet.roster(), fleet.root, now=NOW)
-    assert theirs not in (files.public / "crl.pem").read_bytes()  # of nobody that ca.pem names
-    (files.public / "ca.pem").write_bytes(ca + their_ca)
-    (files.public / "crl.pem").write_bytes(own + theirs)
-    files.write(fleet.roster(), fleet.root, now=NOW)
-    assert (files.public / "crl.pem").read_bytes().endswith(theirs)
-    assert (files.public / "crl.pem").read_bytes().count(b"BEGIN X509 CRL") == 2
+    assert (files.public / "crl.pem").read_bytes().count(b"BEGIN X509 CRL") == 1
+    assert theirs not in (files.public / "crl.pem").read_bytes()
 
 
 def test_a_granted_owner_issues_certificates_and_a_list_of_its_own(
@@ -223,13 +255,184 @@ def test_a_granted_owner_issues_certificates_and_a_list_of_its_own(
 
 
 def test_a_granted_owner_that_becomes_the_root_is_an_authority_of_its_own(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    ann = second_owner(fleet, tmp_path / "ann")
+    ann.rotate(None, now=NOW)
+    ann = Fleet.open(ann.directory, None)
+    head = ann.roster().head
+    made = ann.broker_files.authority(ann.root, head, now=NOW)
+    assert [one.subject == one.issuer for one in made.chain] == [True]
+    assert ann.broker_files.authority(ann.root, head, now=NOW).chain == made.chain
+
+
+def test_whom_the_owners_have_not_signed_no_broker_is_told_to_believe(
     fleet: Fleet, files: BrokerFiles
 ) -> None:
-    second = Identity.generate()
-    grant(fleet, second)
-    made = files.authority(second, second.spki, now=NOW)
-    assert [one.subject == one.issuer for one in made.chain] == [True]
-    assert files.authority(second, second.spki, now=NOW).chain == made.chain
+    thief = Identity.generate()
+    foreign = root_authority(thief, now=NOW)
+    # By the root's name, and by an authority that has the name of the root's but not its key.
+    named = granted_authority(
+        thief.spki, Authority(key=foreign.key, chain=(ca(files)[0],)), now=NOW
+    )
+    add(files.public / "ca.pem", pem([*foreign.chain, named]))
+    files.write(fleet.roster(), fleet.root, now=NOW)
+    assert keys(files) == [fleet.root.spki]
+
+
+def test_a_members_own_key_is_no_authority_even_if_the_root_has_signed_for_it(
+    fleet: Fleet, files: BrokerFiles
+) -> None:
+    hub = Identity.generate()
+    sign(fleet, {"hub": entry_of(hub)}, NOW)
+    add(files.public / "ca.pem", (files.public / "certs/hub").read_bytes())
+    files.write(fleet.roster(), fleet.root, now=NOW)
+    assert keys(files) == [fleet.root.spki]
+
+
+def test_nothing_foreign_comes_with_another_owners_bundle(fleet: Fleet, tmp_path: Path) -> None:
+    ann = second_owner(fleet, tmp_path / "ann")
+    carried = Path(shutil.copytree(fleet.directory / "public", tmp_path / "carried"))
+    thief = root_authority(Identity.generate(), now=NOW)
+    add(carried / "ca.pem", pem(thief.chain))
+    crl = revocation_list(thief, {}, number=1, now=NOW, not_after=NOW + DAY)
+    add(carried / "crl.pem", crl.public_bytes(Encoding.PEM))
+    (carried / "acl").write_text("topic readwrite #\n")
+    pull(ann.directory, carried, now=NOW)
+    assert keys(ann.broker_files) == [fleet.root.spki, ann.root.spki]
+    lists = (ann.directory / "public/crl.pem").read_bytes()
+    assert lists == (fleet.directory / "public/crl.pem").read_bytes()
+    rules = (ann.directory / "public/acl").read_bytes()
+    assert rules == (fleet.directory / "public/acl").read_bytes()
+
+
+def test_a_granted_owner_is_an_authority_by_the_roots_signature_alone(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    ann = second_owner(fleet, tmp_path / "ann")
+    before = ca(ann.broker_files)
+    add(ann.directory / "public/ca.pem", pem(root_authority(ann.root, now=NOW).chain))
+    ann.change(changes.renew, now=NOW)
+    assert ca(ann.broker_files) == before
+
+
+def test_a_revocation_list_in_an_owners_name_needs_its_signature(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    ann = second_owner(fleet, tmp_path / "ann")
+    right = (fleet.directory / "public/crl.pem").read_bytes()
+    key = root_authority(Identity.generate(), now=NOW).key
+    thief = Authority(key=key, chain=(ca(fleet.broker_files)[0],))
+    forged = revocation_list(thief, {}, number=2**40, now=NOW, not_after=NOW + DAY)
+    carried = Path(shutil.copytree(fleet.directory / "public", tmp_path / "carried"))
+    (carried / "crl.pem").write_bytes(forged.public_bytes(Encoding.PEM) + right)
+    pull(ann.directory, carried, now=NOW)
+    assert (ann.directory / "public/crl.pem").read_bytes() == right
+
+
+def test_what_is_left_out_of_another_owners_bundle_stays_as_it_was(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    ann = second_owner(fleet, tmp_path / "ann")
+    carried = Path(shutil.copytree(fleet.directory / "public", tmp_path / "carried"))
+    for name in ("ca.pem", "crl.pem"):
+        (carried / name).unlink()
+    before = keys(ann.broker_files), (ann.directory / "public/crl.pem").read_bytes()
+    pull(ann.directory, carried, now=NOW)
+    assert (keys(ann.broker_files), (ann.directory / "public/crl.pem").read_bytes()) == before
+
+
+def test_an_older_revocation_list_does_not_come_back_with_a_bundle(
+    fleet: Fleet, device_request: MakeRequest, tmp_path: Path
+) -> None:
+    fleet.admit(device_request("hub"), now=NOW)
+    ann = second_owner(fleet, tmp_path / "ann")
+    older = (fleet.directory / "public/crl.pem").read_bytes()
+    revoke(fleet, "hub", NOW + 1)
+    (fleet.directory / "public/roster").write_bytes(
+        (fleet.directory / "private/roster").read_bytes()
+    )
+    serial = certificate(fleet.broker_files, "hub").serial_number
+    pull(ann.directory, fleet.directory, now=NOW + 2)
+    carried = Path(shutil.copytree(fleet.directory / "public", tmp_path / "carried"))
+    (carried / "crl.pem").write_bytes(older)
+    pull(ann.directory, carried, now=NOW + 2)
+    assert serial in revoked(ann.broker_files)
+
+
+def test_a_damaged_list_takes_none_of_the_others_with_it(fleet: Fleet, tmp_path: Path) -> None:
+    ann = second_owner(fleet, tmp_path / "ann")
+    ann.change(changes.renew, now=NOW + 1)
+    path = ann.directory / "public/crl.pem"
+    assert path.read_bytes().count(b"BEGIN X509 CRL") == 2
+    rubbish = b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"
+    path.write_bytes(rubbish + path.read_bytes())
+    ann.change(changes.renew, now=NOW + 2)
+    assert path.read_bytes().count(b"BEGIN X509 CRL") == 2
+
+
+def test_a_rotation_ends_granted_owners_as_authorities_at_once(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    ann, old = second_owner(fleet, tmp_path / "ann"), fleet.root
+    assert keys(fleet.broker_files) == [old.spki, ann.root.spki]
+    fleet.rotate(None, now=NOW)
+    fleet = Fleet.open(fleet.directory, None)
+    assert keys(fleet.broker_files) == [fleet.root.spki, old.spki]
+    assert (fleet.directory / "public/crl.pem").read_bytes().count(b"BEGIN X509 CRL") == 2
+
+
+def test_a_root_before_is_believed_for_thirty_days_more(fleet: Fleet) -> None:
+    old = fleet.root
+    fleet.rotate(None, now=NOW)
+    fleet = Fleet.open(fleet.directory, None)
+    made = NOW - CLOCK_SKEW
+    fleet.change(changes.renew, now=made + 30 * DAY - 1)
+    assert keys(fleet.broker_files) == [fleet.root.spki, old.spki]
+    fleet.change(changes.renew, now=made + 30 * DAY)
+    assert keys(fleet.broker_files) == [fleet.root.spki]
+
+
+def test_a_stolen_root_is_believed_no_longer_and_does_not_come_back(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    stolen = ca(fleet.broker_files)
+    fleet.rotate(None, now=NOW, stolen=True)
+    fleet = Fleet.open(fleet.directory, None)
+    assert keys(fleet.broker_files) == [fleet.root.spki]
+    carried = Path(shutil.copytree(fleet.directory / "public", tmp_path / "carried"))
+    add(carried / "ca.pem", pem(stolen))
+    pull(fleet.directory, carried, now=NOW)
+    assert keys(fleet.broker_files) == [fleet.root.spki]
+    # A later rotation for no such reason is one like any other.
+    second = fleet.root
+    fleet.rotate(None, now=NOW)
+    fleet = Fleet.open(fleet.directory, None)
+    assert keys(fleet.broker_files) == [fleet.root.spki, second.spki]
+
+
+@pytest.mark.parametrize(
+    ("where", "step"),
+    [(Register, "write_roster"), (Register, "finish_rotation"), (Fleet, "_publish")],
+)
+def test_a_stolen_root_is_forgotten_also_if_the_rotation_was_cut_short(
+    fleet: Fleet, where: type, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cut(BaseException):
+        """The power fails."""
+
+    def cut(*_: object, **__: object) -> None:
+        raise Cut
+
+    stolen = fleet.root
+    with monkeypatch.context() as patch:
+        patch.setattr(where, step, cut)
+        with pytest.raises(Cut):
+            fleet.rotate(None, now=NOW, stolen=True)
+    fleet = Fleet.open(fleet.directory, None)
+    fleet.change(changes.renew, now=NOW + 1)
+    assert keys(fleet.broker_files) == [fleet.root.spki]
+    assert (fleet.root.spki == stolen.spki) is (step == "write_roster")
 
 
 def test_whoever_is_no_owner_of_the_fleet_is_no_authority(fleet: Fleet, files: BrokerFiles) -> None:

@@ -1,12 +1,14 @@
 """Tickets, and what comes back with their codes: who is admitted, and why others are not."""
 
+import os
 import stat
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from device_sdk.identity import Identity
-from device_sdk.wire.errors import MalformedError, SealgateError
+from device_sdk.wire.errors import MalformedError, SealgateError, TooLargeError
 from device_sdk.wire.join_offer import JoinOffer
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.ticket import Ticket
@@ -147,6 +149,51 @@ def test_rubbish_is_passed_over_and_the_others_are_admitted(
     (directory / "b").write_bytes(one.encode())
     outcomes = list(admit_offers(fleet, directory, now=NOW, validity=365 * DAY))
     assert [outcome.admitted is not None for outcome in outcomes] == [False, True]
+
+
+def test_a_file_that_cannot_be_read_does_not_keep_the_others_out(
+    fleet: Fleet, device_request: MakeRequest
+) -> None:
+    directory = fleet.directory / "requests"
+    directory.mkdir()
+    one = offer(make(fleet), device_request("hub"), fleet)
+    for name, content in (("a", b"rubbish"), ("b", b""), ("c", one.encode())):
+        (directory / name).write_bytes(content)
+    outcomes = admit_offers(fleet, directory, now=NOW, validity=365 * DAY)
+    next(outcomes)
+    (directory / "b").unlink()  # the gateway tidies up meanwhile
+    gone, last = outcomes
+    assert isinstance(gone.problem, FleetError)
+    assert last.admitted is not None
+
+
+def test_links_and_what_is_no_file_are_left_out(
+    fleet: Fleet, device_request: MakeRequest, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "one").write_bytes(offer(make(fleet), device_request("hub"), fleet).encode())
+    directory = fleet.directory / "requests"
+    directory.mkdir()
+    (directory / "file").symlink_to(elsewhere / "one")
+    (directory / "directory").symlink_to(elsewhere)
+    (directory / "gone").symlink_to(elsewhere / "two")
+    os.mkfifo(directory / "pipe")
+    assert list(admit_offers(fleet, directory, now=NOW, validity=365 * DAY)) == []
+
+
+def test_no_more_of_a_file_is_read_than_an_offer_may_have(fleet: Fleet, tmp_path: Path) -> None:
+    directory = tmp_path / "requests"
+    directory.mkdir()
+    with (directory / "huge").open("wb") as file:
+        file.truncate(300 * 2**20)
+    tracemalloc.start()
+    (outcome,) = admit_offers(fleet, directory, now=NOW, validity=365 * DAY)
+    assert not are_offers(directory / "huge")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert isinstance(outcome.problem, TooLargeError)
+    assert peak < 10 * 2**20
 
 
 def test_a_name_that_is_taken_or_reserved_gets_no_ticket(

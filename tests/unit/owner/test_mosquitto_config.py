@@ -9,9 +9,11 @@ from cryptography import x509
 from gateway.owner.errors import FleetError
 from gateway.owner.fleet import Fleet
 from gateway.owner.mosquitto_config import BrokerPlan, write_configuration
+from tests.support.certificates import as_pem, unreadable
 
 from .conftest import NOW
 
+UNREADABLE = unreadable()
 PLAN = BrokerPlan(hosts=["broker.example"])
 
 
@@ -31,6 +33,18 @@ def test_writing_again_keeps_the_brokers_key_and_renews_its_certificate(
     assert (out / "server.pem").read_bytes() != first
     assert stat.S_IMODE((out / "server.key").stat().st_mode) == 0o600
     assert stat.S_IMODE(out.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("der", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_broker_certificate_that_cannot_be_read_is_replaced(
+    fleet: Fleet, tmp_path: Path, der: bytes
+) -> None:
+    out = tmp_path / "broker"
+    write_configuration(fleet, out, PLAN, now=NOW)
+    (out / "server.pem").write_bytes(as_pem(der))
+    write_configuration(fleet, out, PLAN, now=NOW)
+    renewed = x509.load_pem_x509_certificate((out / "server.pem").read_bytes())
+    assert renewed.not_valid_after_utc.timestamp() > NOW
 
 
 def test_the_brokers_certificate_lasts_as_long_as_the_members(fleet: Fleet, tmp_path: Path) -> None:
@@ -81,8 +95,9 @@ def test_after_a_rotation_the_broker_keeps_the_certificate_that_devices_believe(
     write_configuration(rotated, out, PLAN, now=NOW + 10)
     assert (out / "server.pem").read_bytes() == before
     assert len(x509.load_pem_x509_certificates((out / "ca.pem").read_bytes())) == 2
-    write_configuration(rotated, out, PLAN, now=NOW + 390 * 24 * 3600)
+    write_configuration(rotated, out, PLAN, now=NOW + 31 * 24 * 3600)
     assert (out / "server.pem").read_bytes() != before
+    assert len(x509.load_pem_x509_certificates((out / "ca.pem").read_bytes())) == 1
 
 
 def test_after_a_theft_the_broker_believes_nothing_by_the_old_root(

@@ -62,7 +62,7 @@ def test_a_message_carries_the_head_that_its_sender_believes_or_none(
     assert header(hub_fleet).tree_head == b""
     hub_fleet.desk.publish_log(log)
     with hub_fleet.open("thermo-1") as device:
-        wait_until(device, lambda: bool(device._parts.log.newest()))
+        wait_until(device, lambda: believed(device) > 0)
         device.send("after", to=["hub"]).wait_held(10)
     assert header(hub_fleet, 1).tree_head == hub_fleet.hub.retained[TOPICS.log("gw-1")]
     assert hub_fleet.read() == [b"before", b"after"]
@@ -72,13 +72,13 @@ def test_a_log_that_grows_is_followed_and_what_is_used_is_looked_up_in_it(
     hub_fleet: HubFleet, log: GatewayLog
 ) -> None:
     with hub_fleet.open("thermo-1") as device:
-        wait_until(device, lambda: bool(device._parts.log.newest()))
+        wait_until(device, lambda: believed(device) > 0)
         device.send("21.5", to=["hub", "phone"]).wait_held(10)
         entries = device._parts.log.entries
         wait_until(device, lambda: len(entries._in_use) == 3 and not entries.wanted)
         log.grow(3)
         hub_fleet.desk.publish_log(log)
-        wait_until(device, lambda: device._parts.log.believed().head.size == len(log.leaves))  # type: ignore[union-attr]
+        wait_until(device, lambda: believed(device) == len(log.leaves))
         assert believed(device) == len(log.leaves)
         assert device.log_reports() == []
     asked = [
@@ -99,12 +99,12 @@ def test_two_devices_that_are_shown_two_histories_notice_when_one_writes_to_the_
     other.grow()
     hub_fleet.desk.publish_log(log)
     with hub_fleet.open("thermo-1") as device:
-        wait_until(device, lambda: bool(device._parts.log.newest()))
+        wait_until(device, lambda: believed(device) > 0)
         device.send("21.5", to=["hub"]).wait_held(10)
     theirs = hub_fleet.hub.retained[TOPICS.log("gw-1")]
     hub_fleet.desk.publish_log(other)
     with hub_fleet.open("hub") as device:
-        wait_until(device, lambda: bool(device._parts.log.newest()))
+        wait_until(device, lambda: believed(device) > 0)
         assert read(device) == [b"21.5"]  # it is read all the same
         (report,) = reported(device)
         assert (report.kind, report.about) == (ReportKind.SPLIT_VIEW, "thermo-1")
@@ -144,7 +144,7 @@ def test_a_message_tells_its_reader_of_a_roster_that_is_withheld_from_it(
     log.grow()
     hub_fleet.desk.publish_log(log)
     with hub_fleet.open("thermo-1") as device:
-        wait_until(device, lambda: bool(device._parts.log.newest()))
+        wait_until(device, lambda: believed(device) > 0)
         device.send("21.5", to=["hub"]).wait_held(10)
     hub_fleet.hub.put(TOPICS.log("gw-1"), shown, retain=True)  # hub is to see nothing newer
     with hub_fleet.open("hub") as device:

@@ -9,8 +9,12 @@ import pytest
 
 from device_sdk import Device, SettingsError, StateFileError, trust_root
 from device_sdk.assembly import make_link
+from device_sdk.identity import Identity
 from device_sdk.keystore import KeyStore
 from device_sdk.settings_file import Settings, read_pin
+from device_sdk.wire.certificates import to_pem
+from device_sdk.wire.limits import DAY
+from tests.support.certificates import authority_of, to_der
 from tests.support.hub_fleet import HubFleet
 
 
@@ -73,3 +77,26 @@ def test_a_close_that_fails_leaves_the_directory_free(hub_fleet: HubFleet) -> No
     other.execute("ROLLBACK")
     other.close()
     hub_fleet.open("hub").close()
+
+
+def test_a_root_before_the_present_one_is_forgotten_before_each_connection(
+    hub_fleet: HubFleet,
+) -> None:
+    hub_fleet.read()  # the device knows the roster from now on
+    made = int(time.time()) - 31 * DAY
+    chains = [
+        authority_of(key, now=made).chain for key in (hub_fleet.desk.root, Identity.generate())
+    ]
+    present, both = to_pem(to_der(chains[0])), to_pem(to_der([*chains[0], *chains[1]]))
+    ca, link = hub_fleet.directory / "hub/ca.pem", hub_fleet.hub.link("hub")
+    ca.write_bytes(both)
+    with hub_fleet.open("hub", link) as device:
+        assert ca.read_bytes() == present
+        device.waiting()
+        ca.write_bytes(both)
+        link.lose("it went away")
+        with device._courier.changed:
+            assert device._courier.wait(
+                lambda: bool(device._courier.problem), time.monotonic() + 10
+            )
+        assert ca.read_bytes() == present

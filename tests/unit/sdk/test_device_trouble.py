@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -19,10 +20,15 @@ from device_sdk import (
     Message,
 )
 from device_sdk.keystore import KeyStore
+from device_sdk.link import Disconnected, Received
 from device_sdk.reader_key import ReaderKey
+from device_sdk.wire.certificates import encode_certificates
 from device_sdk.wire.envelope import Copy
+from tests.support.certificates import unreadable
+from tests.support.desk import TOPICS
 from tests.support.hub_fleet import HubFleet, read
 
+UNREADABLE = unreadable()
 ACKS = "sealgate/1/read/hub/thermo-1/+"
 
 
@@ -46,6 +52,28 @@ def test_a_damaged_copy_is_asked_for_again_and_read_then(hub_fleet: HubFleet) ->
         hub_fleet.hub.put(topic, copy.encode(), retain=True)
         reader.join()
     assert done == [b"1"]
+
+
+@pytest.mark.parametrize("der", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_device_works_whatever_stands_for_its_certificate(
+    hub_fleet: HubFleet, der: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("thermo-1", "hub"):
+        topic = TOPICS.cert(name)
+        hub_fleet.hub.put(topic, encode_certificates([der, der]), retain=True)
+    hub_fleet.send(b"1")
+    assert hub_fleet.read() == [b"1"]
+    assert "could not be handled" not in caplog.text
+
+
+def test_what_cannot_be_handled_does_not_take_what_follows_with_it(
+    hub_fleet: HubFleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    nonsense = Received(topic=cast(str, None), payload=b"", retained=False)
+    with hub_fleet.open("hub") as device, device._courier.changed:
+        device._courier._handle([nonsense, Disconnected(problem="it went away")])
+        assert device._courier.problem == "it went away"
+    assert "could not be handled" in caplog.text
 
 
 def _handle(messages: Iterator[Message]) -> list[bytes]:

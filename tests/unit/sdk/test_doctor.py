@@ -16,7 +16,10 @@ from device_sdk.doctor import CERTIFICATE_FILE, check_files, check_status
 from device_sdk.status import GatewayStatus, ReaderKeyStatus, Status
 from device_sdk.times import as_datetime
 from device_sdk.wire.limits import DAY
+from tests.support.certificates import as_pem, unreadable
 from tests.support.fleet import NOW
+
+UNREADABLE = unreadable()
 
 
 def certificate(ends: int) -> bytes:
@@ -38,6 +41,15 @@ def test_a_certificate_is_of_concern_from_fourteen_days_before_its_end(
     (tmp_path / CERTIFICATE_FILE).write_bytes(certificate(NOW + days * DAY))
     (found,) = [one for one in check_files(tmp_path, NOW) if one.what == "certificate"]
     assert found.verdict is verdict
+
+
+@pytest.mark.parametrize("der", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_certificate_that_cannot_be_read_is_a_problem(
+    made_devices: Path, tmp_path: Path, der: bytes
+) -> None:
+    (tmp_path / CERTIFICATE_FILE).write_bytes(as_pem(der))
+    (found,) = [one for one in check_files(tmp_path, NOW) if one.what == "certificate"]
+    assert found.verdict is Verdict.PROBLEM
 
 
 def test_a_passphrase_is_noticed_and_so_is_its_absence(made_devices: Path, tmp_path: Path) -> None:

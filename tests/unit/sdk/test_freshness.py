@@ -1,6 +1,7 @@
 """A roster that expires soon, that somebody withholds, or that a gateway has not got yet."""
 
 import logging
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,14 @@ def state_file(tmp_path: Path) -> StateFile:
 @pytest.fixture
 def watch(state_file: StateFile) -> RosterWatch:
     return RosterWatch(state_file)
+
+
+@pytest.fixture
+def device_fleet(device_fleet: Fleet) -> Fleet:
+    """With two gateways: only what a gateway of the present roster says counts."""
+    for name in ("gw-1", "gw-2"):
+        device_fleet.admit(name, "gateway")
+    return device_fleet
 
 
 @pytest.fixture
@@ -124,6 +133,47 @@ def test_what_a_process_heard_the_next_one_knows(
     assert concerns(later, roster, NOW + PATIENCE) == [Concern.WITHHELD]
 
 
+@pytest.mark.parametrize("is_pruned", [False, True])
+def test_what_was_heard_of_a_gateway_ends_with_its_revocation(
+    state_file: StateFile, watch: RosterWatch, device_fleet: Fleet, is_pruned: bool
+) -> None:
+    old = device_fleet.roster()
+    watch.heard("gw-1", 2**64 - 1, old.version, NOW)
+    assert concerns(RosterWatch(state_file), old, NOW + DAY) == [Concern.WITHHELD]
+    device_fleet.revoke("gw-1")
+    new = device_fleet.roster()
+    if is_pruned:
+        watch.go_by(new, NOW)
+        assert concerns(watch, old, NOW + DAY) == []  # it is forgotten, not only passed over
+    assert concerns(watch, new, NOW + DAY) == []
+    # What others say is not hidden by what it had said.
+    watch.heard("gw-2", new.version + 1, new.version, NOW)
+    later = RosterWatch(state_file)
+    (warning,) = later.warnings(new, NOW + DAY)
+    assert (warning.gateway, warning.gateway_version) == ("gw-2", new.version + 1)
+
+
+def test_of_several_newer_versions_the_newest_that_is_overdue_is_told(
+    watch: RosterWatch, roster: Roster
+) -> None:
+    watch.heard("gw-1", roster.version + 1, roster.version, NOW)
+    watch.heard("gw-2", roster.version + 2, roster.version, NOW + 60)
+    for passed, told in ((PATIENCE, 1), (PATIENCE + 60, 2)):
+        (warning,) = watch.warnings(roster, NOW + passed)
+        assert warning.gateway_version == roster.version + told
+
+
+def test_versions_that_have_come_and_damaged_ones_are_forgotten(
+    state_file: StateFile, watch: RosterWatch, roster: Roster
+) -> None:
+    watch.heard("gw-1", roster.version, roster.version - 1, NOW)
+    kept = state_file.fact("rosters-heard")
+    watch.go_by(roster, NOW)
+    assert state_file.fact("rosters-heard") != kept
+    state_file.put_fact("rosters-heard", b"?")
+    assert concerns(RosterWatch(state_file), roster, NOW + DAY) == []
+
+
 # ------------------------------ behind
 
 
@@ -172,6 +222,49 @@ def test_a_device_tells_of_a_roster_that_is_withheld_from_it(
         desk.publish_roster()
         await_roster(device, desk.version)
         desk.publish_state()
+        assert device.status().warnings == ()
+
+
+def test_the_owners_newer_head_shows_that_its_pages_are_withheld(
+    hub_fleet: HubFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, retained = hub_fleet.desk, hub_fleet.hub.retained
+    known = desk.version
+    with hub_fleet.open("thermo-1") as device:
+        await_roster(device, known)
+    before = set(retained)
+    desk.revoke("phone")
+    desk.publish_roster()
+    ((topic, page),) = [(topic, retained.pop(topic)) for topic in set(retained) - before]
+    newer, desk.version = desk.version, known  # no gateway says anything of it
+    with hub_fleet.open("thermo-1") as device:
+        rosters = device._parts.rosters
+        with device._courier.changed:
+            assert device._courier.wait(lambda: rosters.next_version > 0, time.monotonic() + 10)
+        assert device.status().warnings == ()
+        monkeypatch.setattr("device_sdk.freshness.PATIENCE", 0)
+        (warning,) = device.status().warnings
+        assert (warning.concern, warning.gateway) == (Concern.WITHHELD, "")
+        assert f"the owner has signed roster version {newer}" in warning.text
+        hub_fleet.hub.put(topic, page, retain=True)
+        await_roster(device, newer)
+        assert Concern.WITHHELD not in [one.concern for one in device.status().warnings]
+
+
+def test_a_device_forgets_what_a_gateway_had_made_up_once_that_is_revoked(
+    hub_fleet: HubFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device_sdk.freshness.PATIENCE", 0)
+    desk = hub_fleet.desk
+    with hub_fleet.open("thermo-1") as device:
+        await_roster(device, desk.version)
+        real, desk.version = desk.version, 2**63
+        desk.publish_state()
+        assert [one.concern for one in device.status().warnings] == [Concern.WITHHELD]
+        desk.version = real
+        desk.revoke("gw-1")
+        desk.publish_roster()
+        await_roster(device, desk.version)
         assert device.status().warnings == ()
 
 

@@ -1,6 +1,7 @@
 """What a device makes of the heads that it is shown."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,14 +9,15 @@ import pytest
 from device_sdk.gateways import Gateways
 from device_sdk.identity import Identity
 from device_sdk.log_report import ReportKind
-from device_sdk.log_store import LogStore
+from device_sdk.log_store import MOST_HEADS, LogStore
 from device_sdk.log_watch import LogWatch
-from device_sdk.proving import PATIENCE, TRIES, Proving
+from device_sdk.proving import AGAIN, PATIENCE, TRIES, Proving
 from device_sdk.state_file import StateFile
-from device_sdk.trust import UnknownDeviceError
+from device_sdk.trust import Roster, UnknownDeviceError
 from device_sdk.wire import cose
 from device_sdk.wire.errors import SignatureError, WireError
 from device_sdk.wire.key_statement import KeyStatement
+from device_sdk.wire.limits import CLOCK_SKEW
 from device_sdk.wire.log_proof import LogProof, Prove
 from device_sdk.wire.topics import Topics
 from device_sdk.wire.tree_head import TreeHead, leaf_of
@@ -30,6 +32,8 @@ class Watcher:
 
     def __init__(self, fleet: Fleet, path: Path) -> None:
         self.fleet, self.path, self.tick = fleet, path, 100.0
+        self.earlier = 0.0
+        """Seconds that the device's machine ran before it was started anew."""
         self.heard_at: float | None = None
         """When the gateway was heard last; None is always."""
         self.roster = fleet.roster()
@@ -40,8 +44,18 @@ class Watcher:
         self.gateways = Gateways(self.fleet.aad)
         self.gateways.use(self.roster)
         signer = self.fleet.identities[ME]
-        proving = Proving(name=ME, signer=signer, aad=self.fleet.aad, topics=Topics())
-        self.watch = LogWatch(LogStore(self.state), self.gateways, proving)
+        store, topics = LogStore(self.state), Topics()
+        proving = Proving(store, name=ME, signer=signer, aad=self.fleet.aad, topics=topics)
+        self.watch = LogWatch(store, self.gateways, proving)
+
+    @property
+    def now(self) -> int:
+        """The wall clock, which goes on with the other one."""
+        return NOW + int(self.tick + self.earlier)
+
+    def go_by(self, roster: Roster) -> None:
+        self.roster = roster
+        self.gateways.use(roster)
 
     def restart(self) -> None:
         self.state.close()
@@ -53,7 +67,7 @@ class Watcher:
 
     def ask(self, online: str = GW) -> list[Prove]:
         heard_at = self.tick if self.heard_at is None else self.heard_at
-        asked = self.watch.ask(NOW, self.tick, online, heard_at)
+        asked = self.watch.ask(self.now, self.tick, online, heard_at)
         return [cose.parse_signed(Prove, one.payload).claims for one in asked]
 
     def talk(self, log: GatewayLog | None) -> int:
@@ -79,7 +93,7 @@ class Watcher:
     @property
     def size(self) -> int:
         """Of the log as it is believed."""
-        return cose.parse_signed(TreeHead, self.watch.newest()).claims.size
+        return cose.parse_signed(TreeHead, self.watch.newest(NOW)).claims.size
 
 
 @pytest.fixture
@@ -101,7 +115,7 @@ def log(watcher: Watcher) -> GatewayLog:
 def test_the_first_head_is_believed_and_later_ones_when_they_are_shown_to_extend_it(
     watcher: Watcher, log: GatewayLog
 ) -> None:
-    assert watcher.watch.newest() == b""
+    assert watcher.watch.newest(NOW) == b""
     watcher.show(log.head())
     assert watcher.size == 3
     log.grow(4)
@@ -128,7 +142,7 @@ def test_a_head_that_is_not_by_the_topics_gateway_is_not_believed(
     turned = log.head()
     with pytest.raises(SignatureError):
         watcher.show(turned[:-1] + bytes([turned[-1] ^ 1]))
-    assert watcher.watch.newest() == b""
+    assert watcher.watch.newest(NOW) == b""
 
 
 def test_a_gateway_that_was_revoked_has_no_more_to_say(
@@ -237,7 +251,7 @@ def test_two_roots_for_one_size_of_one_log_are_a_split_view_with_both_heads_as_e
     (report,) = watcher.watch.reports()
     assert report.kind is ReportKind.SPLIT_VIEW
     assert (report.first, report.second, report.gateway) == (ours, theirs, GW)
-    assert watcher.watch.newest() == ours
+    assert watcher.watch.newest(NOW) == ours
 
 
 def test_a_process_that_cannot_show_its_own_growth_is_not_believed(
@@ -311,6 +325,231 @@ def test_one_question_at_a_time_and_an_answer_to_no_question_says_nothing(
     assert watcher.size == 3  # too late
     assert watcher.talk(log) == 1
     assert watcher.size == 5
+
+
+def nothing(question: Prove) -> bytes:
+    """An answer that anybody could send."""
+    return LogProof(
+        first=question.first, second=question.second, consistency=None, included=()
+    ).encode()
+
+
+def test_an_answer_that_proves_nothing_does_not_stand_in_for_the_one_that_does(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.grow()
+    watcher.show(log.head())
+    (question,) = watcher.ask()
+    liar = log.fork()
+    liar.leaves[0] = bytes(32)
+    for data in (nothing(question), liar.answer(question).encode(), nothing(question)):
+        watcher.watch.take_proof(data, NOW)
+    assert (watcher.size, watcher.kinds) == (3, [])
+    watcher.watch.take_proof(log.answer(question).encode(), NOW)
+    assert (watcher.size, watcher.kinds) == (4, [])
+
+
+def test_an_answer_without_the_entry_does_not_stand_in_for_the_one_that_has_it(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    phone = statement(watcher)
+    log.add(leaf_of(phone))
+    watcher.show(log.head())
+    watcher.watch.entries.use(phone)
+    (question,) = watcher.ask()
+    watcher.watch.take_proof(nothing(question), NOW)
+    assert watcher.watch.entries.wanted
+    watcher.watch.take_proof(log.answer(question).encode(), NOW)
+    assert (watcher.watch.entries.wanted, watcher.kinds) == ({}, [])
+
+
+def test_however_many_answers_prove_nothing_a_question_has_its_tries(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.grow()
+    watcher.show(log.head())
+    for number in range(TRIES):
+        assert watcher.kinds == []
+        (question,) = watcher.ask()
+        for _ in range(TRIES):
+            watcher.watch.take_proof(nothing(question), NOW)
+        watcher.tick += AGAIN.first * 2**number - 1
+        assert watcher.ask() == []
+        watcher.tick += 1
+    assert watcher.ask() == []
+    assert watcher.kinds == [ReportKind.UNPROVEN]
+
+
+def test_one_forged_answer_after_a_restart_does_not_give_up_the_log_before_it(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    other = log.fork()
+    other.grow(2)
+    log.grow(3)
+    watcher.show(log.head())
+    log.restart()
+    log.grow()
+    watcher.show(log.head())
+    (question,) = watcher.ask()
+    watcher.watch.take_proof(nothing(question), NOW)
+    watcher.talk(log)
+    assert (watcher.size, watcher.kinds) == (7, [])
+    watcher.watch.hear(other.head(), "phone")
+    watcher.talk(log)
+    assert watcher.kinds == [ReportKind.UNPROVEN]
+
+
+# A device that runs for moments.
+
+
+def run(
+    watcher: Watcher, seconds: int, *, denying: bool = False, using: KeyStatement | None = None
+) -> int:
+    """Let the device run for so long, in another process each time; return what it asked."""
+    asked = 0
+    watcher.earlier += watcher.tick
+    watcher.tick = 1.0
+    watcher.restart()
+    if using is not None:
+        watcher.watch.entries.use(using)
+    for _ in range(seconds):
+        for question in watcher.ask():
+            asked += 1
+            if denying:
+                watcher.watch.take_proof(nothing(question), NOW)
+        watcher.tick += 1
+    return asked
+
+
+@pytest.mark.parametrize(("seconds", "denying"), [(30, False), (2, True)])
+def test_a_device_that_runs_for_moments_tells_in_the_end_what_was_never_shown(
+    watcher: Watcher, log: GatewayLog, seconds: int, denying: bool
+) -> None:
+    phone = statement(watcher)
+    watcher.show(log.head())
+    other = log.fork()
+    other.grow(2)
+    watcher.watch.hear(other.head(), "phone")
+    watcher.ask()
+    for _ in range(40):
+        run(watcher, seconds, denying=denying, using=phone)
+        watcher.tick += 600
+    assert set(watcher.kinds) == {ReportKind.UNPROVEN, ReportKind.NOT_LOGGED}
+
+
+def test_runs_in_quick_succession_leave_a_gateway_its_time_all_the_same(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.grow()
+    watcher.show(log.head())
+    least = sum(AGAIN.first * 2**number for number in range(TRIES))
+    began, asked = watcher.now, 0
+    while watcher.now - began < 2 * least and not watcher.kinds:
+        asked += run(watcher, 2, denying=True)
+    assert (asked, watcher.kinds) == (TRIES, [ReportKind.UNPROVEN])
+    assert watcher.now - began >= least
+
+
+def test_a_run_that_ends_before_an_answer_can_come_holds_nothing_against_the_gateway(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    log.grow()
+    watcher.show(log.head())
+    for _ in range(20):
+        assert run(watcher, 4) == 1
+        watcher.tick += 600
+    assert watcher.kinds == []
+    watcher.talk(log)
+    assert (watcher.size, watcher.kinds) == (4, [])
+
+
+@pytest.mark.parametrize("leap", [-1_000_000, 1_000_000])
+def test_a_clock_that_is_set_between_two_runs_keeps_nothing_from_being_asked_again(
+    watcher: Watcher, log: GatewayLog, leap: int
+) -> None:
+    watcher.show(log.head())
+    log.grow()
+    watcher.show(log.head())
+    assert run(watcher, 2, denying=True) == 1
+    watcher.earlier += leap
+    assert run(watcher, 12, denying=True) >= 1
+
+
+# The head for messages, where there are several gateways.
+
+
+@pytest.fixture
+def second(watcher: Watcher) -> GatewayLog:
+    """The log of another gateway."""
+    identity = watcher.fleet.admit("gw-2", "gateway")
+    watcher.go_by(watcher.fleet.roster())
+    return GatewayLog(identity, watcher.fleet.aad, time=NOW - 100)
+
+
+def test_messages_carry_the_newest_head_and_rather_that_of_the_gateway_which_is_online(
+    watcher: Watcher, log: GatewayLog, second: GatewayLog
+) -> None:
+    newer, older = log.head(), second.head()
+    watcher.show(older, "gw-2")
+    watcher.show(newer)
+    assert watcher.watch.newest(NOW) == newer
+    watcher.ask("gw-2")
+    assert watcher.watch.newest(NOW) == older
+    watcher.ask("")
+    assert watcher.watch.newest(NOW) == newer
+
+
+def test_a_time_to_come_puts_no_other_gateways_head_aside(
+    watcher: Watcher, log: GatewayLog, second: GatewayLog
+) -> None:
+    second.time = 2**63
+    far = second.head()
+    watcher.show(far, "gw-2")
+    assert watcher.watch.newest(NOW) == far  # better than nothing to compare
+    log.time = NOW + CLOCK_SKEW - 1
+    near = log.head()
+    watcher.show(near)
+    for _ in range(2):
+        assert watcher.watch.newest(NOW) == near
+        watcher.restart()
+
+
+def test_the_head_of_a_gateway_that_is_not_active_any_more_is_not_carried(
+    watcher: Watcher, log: GatewayLog, second: GatewayLog
+) -> None:
+    ours = log.head()
+    second.time = log.time + 100
+    watcher.show(second.head(), "gw-2")
+    watcher.ask("gw-2")
+    watcher.fleet.revoke("gw-2")
+    watcher.go_by(watcher.fleet.roster())
+    assert watcher.watch.newest(NOW) == b""
+    watcher.show(ours)
+    assert watcher.watch.newest(NOW) == ours
+    watcher.restart()
+    assert watcher.watch.newest(NOW) == ours
+
+
+def test_two_devices_notice_a_split_view_although_another_gateway_signs_a_time_to_come(
+    watcher: Watcher, log: GatewayLog, second: GatewayLog, tmp_path: Path
+) -> None:
+    second.time = 2**63
+    far, other = second.head(), log.fork()
+    log.grow(2)
+    other.grow(2)
+    phone = Watcher(watcher.fleet, tmp_path / "phone.sqlite")
+    phone.go_by(watcher.roster)
+    for device, its_log in ((watcher, log), (phone, other)):
+        device.show(far, "gw-2")
+        device.show(its_log.head())
+    watcher.watch.hear(phone.watch.newest(NOW), "phone")
+    watcher.talk(log)
+    phone.state.close()
+    assert watcher.kinds == [ReportKind.SPLIT_VIEW]
 
 
 # Heads in other devices' messages.
@@ -504,6 +743,127 @@ def test_in_a_new_log_everything_is_looked_up_again(watcher: Watcher, log: Gatew
     watcher.show(log.head())
     watcher.talk(log)
     assert watcher.kinds == [ReportKind.NEW_LOG, ReportKind.NOT_LOGGED]
+
+
+def test_a_roster_that_was_replaced_is_not_held_against_a_gateway_that_never_had_it(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    old, new = watcher.roster.head.head, watcher.fleet.roster().head.head
+    watcher.show(log.head())
+    watcher.watch.entries.use(old)  # as the device kept it
+    watcher.ask()
+    watcher.watch.entries.use(new)  # and the broker's
+    log.add(leaf_of(new))
+    watcher.show(log.head())
+    watcher.talk(log)
+    assert (watcher.watch.entries.wanted, watcher.kinds) == ({}, [])
+
+
+def test_a_key_that_was_replaced_is_not_looked_for_and_the_keys_of_others_still_are(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    phone = statement(watcher)
+    newer = replace(phone, serial=phone.serial + 1)
+    thermo = statement(watcher, "thermo-1")
+    for record in (phone, thermo, newer):
+        watcher.watch.entries.use(record)
+    assert set(watcher.watch.entries.wanted) == {leaf_of(thermo), leaf_of(newer)}
+
+
+def test_a_new_log_need_not_have_what_was_replaced(watcher: Watcher, log: GatewayLog) -> None:
+    old, new = watcher.roster.head.head, watcher.fleet.roster().head.head
+    log.add(leaf_of(old), leaf_of(new))
+    watcher.show(log.head())
+    for head in (old, new):
+        watcher.watch.entries.use(head)
+        watcher.talk(log)
+    assert watcher.state.rows("SELECT leaf FROM log_entry") == [(leaf_of(new),)]
+    lost = GatewayLog(watcher.fleet.identities[GW], watcher.fleet.aad, time=NOW)
+    lost.add(leaf_of(new))
+    watcher.show(lost.head())
+    watcher.talk(lost)
+    assert watcher.kinds == [ReportKind.NEW_LOG]
+
+
+def test_ever_newer_keys_do_not_keep_a_roster_from_being_looked_up(
+    watcher: Watcher, log: GatewayLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device_sdk.log_entries.MOST", 3)
+    watcher.show(log.head())
+    watcher.watch.entries.use(watcher.roster.head.head)
+    phone = statement(watcher)
+    for name in ("a", "b", "c", "d"):
+        watcher.watch.entries.use(replace(phone, device=name))
+    assert len(watcher.watch.entries.wanted) == 3
+    watcher.watch.entries.use(watcher.fleet.roster().head.head)
+    assert watcher.talk(log) == TRIES
+    abouts = [report.about for report in watcher.watch.reports()]
+    assert f"roster version {watcher.fleet.version}" in abouts
+    assert sum("reader key" in about for about in abouts) == 2
+
+
+def hear_many(watcher: Watcher, log: GatewayLog, count: int) -> None:
+    """Hear as many heads, and ask nobody about them."""
+    for number in range(count):
+        log.grow()
+        watcher.watch.hear(log.head(), "phone")
+        if number % 50 == 49 or number == count - 1:
+            watcher.ask("")
+
+
+def test_heads_in_messages_do_not_pile_up_and_later_ones_do_not_push_the_first_aside(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    other = log.fork()
+    other.restart()
+    log.grow()
+    watcher.show(log.head())
+    other.grow(2)
+    convicting = other.head()
+    watcher.watch.hear(convicting, "thermo-1")
+    hear_many(watcher, other, MOST_HEADS + 10)
+    assert len(watcher.watch._heard) == MOST_HEADS
+    assert watcher.watch._heard.of(GW)[0].signed == convicting
+    refused = other.head()
+    for _ in range(60):
+        watcher.talk(log)
+    assert (len(watcher.watch._heard), watcher.watch._proving._tried) == (0, {})
+    watcher.watch.hear(refused, "phone")  # there is room again
+    watcher.ask()
+    assert [shown.signed for shown in watcher.watch._heard.of(GW)] == [refused]
+
+
+def test_heads_of_one_gateway_leave_room_for_those_of_another(
+    watcher: Watcher, log: GatewayLog, second: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    watcher.show(second.head(), "gw-2")
+    hear_many(watcher, second, MOST_HEADS)
+    fork = log.fork()
+    fork.restart()
+    fork.grow(2)
+    watcher.watch.hear(fork.head(), "phone")
+    assert watcher.talk(log) == TRIES
+    assert watcher.kinds == [ReportKind.UNPROVEN]
+    watcher.restart()
+    assert len(watcher.watch._heard) == MOST_HEADS - 1
+
+
+def test_however_much_is_not_shown_the_tries_have_a_bound_and_come_to_an_end(
+    watcher: Watcher, log: GatewayLog
+) -> None:
+    watcher.show(log.head())
+    phone = statement(watcher)
+    names = [f"d-{number}" for number in range(MOST_HEADS + 50)]
+    for name in names:
+        watcher.watch.entries.use(replace(phone, device=name))
+    rounds = 0
+    while watcher.watch.entries.wanted and rounds < 50:
+        watcher.talk(None)
+        rounds += 1
+        assert len(watcher.watch._proving._tried) <= MOST_HEADS
+    assert (watcher.watch.entries.wanted, watcher.watch._proving._tried) == ({}, {})
+    assert watcher.state.rows("SELECT * FROM log_try") == []
 
 
 def test_a_gateway_cannot_fill_the_state_file_with_reports(

@@ -10,7 +10,7 @@ from device_sdk.enrol import create_device, trust_root
 from device_sdk.errors import RootMismatchError, SettingsError
 from device_sdk.file_vault import IDENTITY_FILE
 from device_sdk.identity import Identity
-from device_sdk.wire.certificates import from_pem, to_pem
+from device_sdk.wire.certificates import from_pem, key_of, to_pem
 from gateway.owner.fleet import Fleet
 from tests.support.certificates import other_chain
 
@@ -58,6 +58,20 @@ def test_an_authority_that_is_not_the_owners_is_not_believed(home: Path) -> None
     with pytest.raises(SettingsError, match="no certificate for here"):
         trust_root(home / "hub", home / "fleet/public")
     assert not (home / "hub/ca.pem").exists()
+
+
+@pytest.mark.parametrize("stolen", [False, True])
+def test_after_a_rotation_the_bundle_says_which_roots_are_believed(
+    home: Path, *, stolen: bool
+) -> None:
+    trust_root(home / "hub", home / "fleet/public")
+    fleet = Fleet.open(home / "fleet", None)
+    first, now = fleet.root.spki, int(time.time())
+    fleet.rotate(None, now=now, stolen=stolen)
+    trust_root(home / "hub", home / "fleet/public")
+    root = Fleet.open(home / "fleet", None).root.spki
+    believed = [key_of(one) for one in from_pem((home / "hub/ca.pem").read_bytes())]
+    assert believed == ([root] if stolen else [root, first])
 
 
 def test_another_owners_bundle_changes_nothing(home: Path) -> None:
