@@ -5,6 +5,7 @@ device's lock held, and returns what is to be published.
 """
 
 import logging
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -24,11 +25,14 @@ from device_sdk.reader_keys import ReaderKeys
 from device_sdk.roster_cache import RosterCache
 from device_sdk.trust import Pin, Roster
 from device_sdk.trusted_time import TrustedTime
+from device_sdk.wire.errors import SealgateError
 from device_sdk.wire.topics import Kind, Topic, Topics
 
 ASK = Backoff(first=60.0, most=600.0)
 """Between queries while something is open and nothing new comes."""
 ACKS_AT_ONCE = 200
+_MOST_EARLY = 16
+"""Notices kept for a roster that has not come yet: 16 of 256 KiB at most."""
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +85,7 @@ class Router:
         """Whether somebody has waited for the roster since this connection was made."""
         self._has_head = False
         self._acted_on = 0
+        self._early: deque[bytes] = deque(maxlen=_MOST_EARLY)
         if parts.rosters.roster is not None:
             self._go_by(parts.rosters.roster)
 
@@ -231,7 +236,21 @@ class Router:
         self._go_by(rosters.roster)
         self._stale = self._verifiable()
         self.act_on_roster(moment)
-        return []
+        return self._take_early(moment)
+
+    def _take_early(self, moment: Moment) -> list[Publish]:
+        """Take in once more the notices that came before the roster by which they were made.
+
+        A gateway speaks only once to a device that the owner has just revoked.
+        """
+        early, self._early = self._early, deque(maxlen=_MOST_EARLY)
+        said: list[Publish] = []
+        for data in early:
+            try:
+                said += self._take_notice(data, moment)
+            except SealgateError as error:
+                logger.info("a notice that came before its roster is ignored: %s", error)
+        return said
 
     def act_on_roster(self, moment: Moment) -> None:
         """Act on the present roster's revocations, once for each roster and start."""
@@ -248,6 +267,8 @@ class Router:
         if roster is None:
             return []
         parts.watch.heard(gateway, notice.roster_version, roster.version, moment.now)
+        if notice.roster_version > roster.version:
+            self._early.append(data)
         court = Court(sender=self._name, roster=roster, aad=parts.pin.aad, now=moment.now)
         parts.outbox.take_events(notice.events, court, asked or {})
         if asked is not None and notice.owed is not None:

@@ -14,7 +14,7 @@ from device_sdk import (
     State,
 )
 from device_sdk.identity import Identity
-from device_sdk.wire.notice import FINISHED, Event, EventKind
+from device_sdk.wire.notice import FINISHED, SENDER_REVOKED, Event, EventKind
 from device_sdk.wire.reasons import Reason
 from tests.support.hub_fleet import HubFleet
 
@@ -141,3 +141,25 @@ def test_an_outcome_that_came_too_late_is_called_forgotten(hub_fleet: HubFleet) 
         with pytest.raises(OutcomeForgottenError):
             sent.wait_read(10)
         sent.wait_held(0)
+
+
+# ------------------------------ a notice that is ahead of the roster
+
+
+def test_the_only_word_to_a_revoked_sender_counts_although_it_came_before_the_roster(
+    hub_fleet: HubFleet,
+) -> None:
+    desk = hub_fleet.desk
+    with hub_fleet.open("thermo-1") as device:
+        sent = device.send("a", to=HUB)
+        sent.wait_held(10)
+        message_id = bytes.fromhex(sent.message_id)
+        desk.revoke("thermo-1")
+        desk.version += 1
+        desk.notice("thermo-1", desk.event(EventKind.EXPIRED, message_id, word=SENDER_REVOKED))
+        device.waiting()
+        assert sent.record.state is State.HELD  # the roster known here does not say so
+        desk.is_silent = True  # a gateway does not answer a revoked device
+        desk.publish_roster(version=desk.version)
+        with pytest.raises(ExpiredError, match=SENDER_REVOKED):
+            sent.wait_read(10)
