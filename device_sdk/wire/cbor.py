@@ -94,6 +94,15 @@ def as_uint(value: Any, what: str, *, most: int = 2**64 - 1) -> int:
     return value
 
 
+def as_int(value: Any, what: str, *, most: int) -> int:
+    """Return an integer from ``-most`` to ``most``."""
+    if type(value) is not int:
+        raise MalformedError(what, expected="an integer", got=type(value).__name__)
+    if abs(value) > most:
+        raise TooLargeError(what, expected=f"-{most} to {most}", got=str(value))
+    return value
+
+
 def as_bytes(
     value: Any, what: str, *, size: int | None = None, least: int = 0, most: int | None = None
 ) -> bytes:

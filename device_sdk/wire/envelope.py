@@ -20,6 +20,7 @@ from device_sdk.wire.limits import (
     MAX_COPY,
     MAX_COUNTERSIGNATURE,
     MAX_ENVELOPE,
+    MAX_PROOF,
     MAX_READERS,
     MAX_SIGNATURE,
     MIN_PADDED,
@@ -28,7 +29,7 @@ from device_sdk.wire.limits import (
 from device_sdk.wire.names import as_name
 from device_sdk.wire.suites import RSA_OAEP_SHA256, Signer, VerifyKey
 
-_INCLUSION_PATH, _OPEN_HASH, _READER_ID = -70004, -70005, -70007
+_INCLUSION_PATH, _OPEN_HASH, _READER_ID, _PROOF = -70004, -70005, -70007, -70008
 _READER_KEYS = (cose.ALG, cose.KID, _OPEN_HASH, _READER_ID)
 
 _ENCRYPT_TAG = b"\xd8\x60"
@@ -125,6 +126,9 @@ class Envelope:
     body: Body
     readers: tuple[Reader, ...]
     """Sorted by reader id, each once."""
+    proof: bytes = b""
+    """That the committed reading is in its range (PROTOCOL 17.3); empty if there is none. No digest
+    covers it, and no copy has it."""
 
     def encode(self) -> bytes:
         """Return the tagged COSE_Encrypt."""
@@ -135,6 +139,7 @@ class Envelope:
             signature.signature,
             body.ciphertext,
             [reader.to_cbor() for reader in self.readers],
+            proof=self.proof,
         )
 
     @classmethod
@@ -144,14 +149,16 @@ class Envelope:
         Readers in order, each once, is part of the shape; that they are the readers the sender
         signed is `check_readers`.
         """
-        body, entries = _decode(data, "envelope", limit=MAX_ENVELOPE, most_readers=MAX_READERS)
+        body, proof, entries = _decode(
+            data, "envelope", limit=MAX_ENVELOPE, most_readers=MAX_READERS, optional=(_PROOF,)
+        )
         readers = tuple(_parse_reader(entry, _READER_KEYS)[0] for entry in entries)
         names = [reader.reader for reader in readers]
         if any(a >= b for a, b in pairwise(names)):
             raise MalformedError(
                 "envelope.readers", expected="readers sorted, each once", got="another order"
             )
-        return cls(body=body, readers=readers)
+        return cls(body=body, readers=readers, proof=proof)
 
     def check_readers(self) -> list[bytes]:
         """Return the leaf hashes after comparing their root and count with the signed header.
@@ -201,7 +208,7 @@ class Copy:
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Decode a copy. Raises MalformedError, TooLargeError."""
-        body, entries = _decode(data, "copy", limit=MAX_COPY, most_readers=1)
+        body, _, entries = _decode(data, "copy", limit=MAX_COPY, most_readers=1)
         reader, fields = _parse_reader(entries[0], (*_READER_KEYS, _INCLUSION_PATH))
         inclusion = _parse_inclusion(fields[_INCLUSION_PATH])
         return cls(body=body, reader=reader, inclusion=inclusion)
@@ -237,8 +244,12 @@ def _encode(
     signature: bytes,
     ciphertext: bytes,
     recipients: Sequence[list[Any]],
+    *,
+    proof: bytes = b"",
 ) -> bytes:
-    unprotected = {cose.COUNTERSIGNATURE: [sign_protected, {}, signature]}
+    unprotected: dict[int, Any] = {cose.COUNTERSIGNATURE: [sign_protected, {}, signature]}
+    if proof:
+        unprotected[_PROOF] = proof
     return _ENCRYPT_TAG + cbor.encode([protected, unprotected, ciphertext, recipients])
 
 
@@ -251,12 +262,15 @@ def _reader_header(reader: Reader, inclusion: Inclusion | None = None) -> dict[i
     return header
 
 
-def _decode(data: bytes, what: str, *, limit: int, most_readers: int) -> tuple[Body, list[Any]]:
+def _decode(
+    data: bytes, what: str, *, limit: int, most_readers: int, optional: tuple[int, ...] = ()
+) -> tuple[Body, bytes, list[Any]]:
+    """Return what envelope and copies have in common, the proof, and the readers' entries."""
     if data[:2] != _ENCRYPT_TAG:
         raise MalformedError(what, expected="a COSE_Encrypt (tag 96)", got="something else")
     fields = cbor.as_array(cbor.decode(data[2:], what, limit=limit), what, length=4)
     protected = cbor.as_bytes(fields[0], f"{what}.protected")
-    unprotected = cbor.as_map(fields[1], f"{what}.unprotected", (cose.COUNTERSIGNATURE,))
+    unprotected = cbor.as_map(fields[1], f"{what}.unprotected", (cose.COUNTERSIGNATURE,), optional)
     header = Header.decode(protected)
     body = Body(
         protected=protected,
@@ -266,7 +280,10 @@ def _decode(data: bytes, what: str, *, limit: int, most_readers: int) -> tuple[B
             fields[2], f"{what}.ciphertext", least=MIN_PADDED + TAG_SIZE, most=MAX_CIPHERTEXT
         ),
     )
-    return body, cbor.as_array(fields[3], f"{what}.readers", least=1, most=most_readers)
+    proof = b""
+    if _PROOF in unprotected:
+        proof = cbor.as_bytes(unprotected[_PROOF], f"{what}.proof", least=1, most=MAX_PROOF)
+    return body, proof, cbor.as_array(fields[3], f"{what}.readers", least=1, most=most_readers)
 
 
 def _parse_countersignature(value: Any, header: Header) -> Countersignature:

@@ -16,11 +16,18 @@ from device_sdk.wire.limits import (
     MESSAGE_ID_SIZE,
 )
 from device_sdk.wire.names import as_name
+from device_sdk.wire.reading_policy import Committed
 from device_sdk.wire.suites import A256GCM
 
 TYP = "application/sealgate-msg+cose"
 
-_READER_ROOT, _CEK_COMMITMENT, _SEQUENCE, _TREE_HEAD = -70001, -70002, -70003, -70009
+_READER_ROOT, _CEK_COMMITMENT, _SEQUENCE, _READING, _TREE_HEAD = (
+    -70001,
+    -70002,
+    -70003,
+    -70006,
+    -70009,
+)
 _SENDER, _CHANNEL, _EXP, _IAT, _ID = 1, 3, 4, 6, 7
 """CWT claims (RFC 8392): iss, aud, exp, iat, cti."""
 
@@ -36,6 +43,7 @@ _HEADER_KEYS = (
     _CEK_COMMITMENT,
     _SEQUENCE,
 )
+_OPTIONAL_KEYS = (_READING, _TREE_HEAD)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +72,8 @@ class Header:
     tree_head: bytes = b""
     """The newest signed head of the gateway's log that the sender believes; empty before the first
     one. Whoever cannot verify it passes over it, so that only its length is checked here."""
+    reading: Committed | None = None
+    """The commitment to the sealed reading; None if the message is none (PROTOCOL 17)."""
 
     def encode(self) -> bytes:
         """Return the protected header bytes."""
@@ -84,6 +94,8 @@ class Header:
             _CEK_COMMITMENT: self.cek_commitment,
             _SEQUENCE: self.sequence,
         }
+        if self.reading is not None:
+            fields[_READING] = self.reading.to_cbor()
         if self.tree_head:
             fields[_TREE_HEAD] = self.tree_head
         return cbor.encode(fields)
@@ -92,7 +104,7 @@ class Header:
     def decode(cls, data: bytes) -> Self:
         """Decode protected header bytes. Raises MalformedError, TooLargeError."""
         fields = cbor.as_map(
-            cbor.decode(data, "header", limit=MAX_HEADER), "header", _HEADER_KEYS, (_TREE_HEAD,)
+            cbor.decode(data, "header", limit=MAX_HEADER), "header", _HEADER_KEYS, _OPTIONAL_KEYS
         )
         if fields[cose.ALG] != A256GCM:
             raise MalformedError("header.alg", expected="A256GCM (3)", got="another algorithm")
@@ -120,6 +132,7 @@ class Header:
             ),
             sequence=cbor.as_uint(fields[_SEQUENCE], "header.sequence"),
             tree_head=_parse_tree_head(fields),
+            reading=Committed.parse(fields[_READING]) if _READING in fields else None,
         )
 
 

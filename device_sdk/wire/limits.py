@@ -18,8 +18,11 @@ MAX_COPY_READER_ENTRY = 1056
 MAX_TREE_HEAD = 704
 """A signed tree head of a gateway whose identity is RSA-4096; with ES256 it takes about 220."""
 
-MAX_HEADER = 640 + MAX_TREE_HEAD + 16
-"""The encoded protected header, with every text at its longest, and a tree head."""
+MAX_COMMITTED = 112
+"""A header's field about a reading: its policy with the longest unit and numbers, and a point."""
+
+MAX_HEADER = 640 + MAX_TREE_HEAD + 16 + MAX_COMMITTED
+"""The encoded protected header, with every text at its longest, a tree head and a reading."""
 
 MAX_SIGNATURE = 512
 """PS256 by an RSA-4096 identity; ES256 needs 64."""
@@ -33,8 +36,11 @@ MIN_PADDED = 256
 MAX_CIPHERTEXT = 270_336 + 16
 """Padme of the longest payload and its length prefix, and the GCM tag."""
 
+MAX_PROOF = 128 * 32 + 64
+"""A range proof of 32 bits (PROTOCOL 17.3). It goes no further than the gateway."""
+
 MAX_COPY = MAX_HEADER + MAX_COUNTERSIGNATURE + MAX_CIPHERTEXT + MAX_COPY_READER_ENTRY + 64
-MAX_ENVELOPE = MAX_COPY + MAX_READERS * MAX_READER_ENTRY
+MAX_ENVELOPE = MAX_COPY + MAX_PROOF + 16 + MAX_READERS * MAX_READER_ENTRY
 """What a broker and a gateway must let pass as one MQTT payload (about 1 MB)."""
 
 MAX_STATEMENT = 8 * KIB
@@ -91,3 +97,5 @@ HASH_SIZE = 32
 CEK_SIZE = 32
 IV_SIZE = 12
 TAG_SIZE = 16
+POINT_SIZE = 32
+"""An encoded element or scalar of ristretto255 (RFC 9496)."""

@@ -25,11 +25,20 @@ class Reason(StrEnum):
     """exp is later than the longest lifetime allows."""
     ID_REUSED = "id-reused"
     """The sender used this message id before, for other content."""
+    READING_REQUIRED = "reading-required"
+    """The channel takes sealed readings only."""
+    POLICY_CHANGED = "policy-changed"
+    """The reading is not by the channel's present policy."""
 
     BAD_SIGNATURE = "bad-signature"
     """It, or the reader list below, may have been damaged on its way: the digest covers neither."""
     READERS_CHANGED = "readers-changed"
     """Not the reader list that the sender signed."""
+    PROOF_INVALID = "proof-invalid"
+    """The proof that the reading is in its range is missing, or does not verify; no digest covers
+    it, either."""
+    POLICY_UNKNOWN = "policy-unknown"
+    """The reading is by a policy that is newer than the gateway's roster."""
     SENDER_UNKNOWN = "sender-unknown"
     """The gateway's roster does not list the sender, yet."""
     READER_KEY_UNKNOWN = "reader-key-unknown"
@@ -50,6 +59,8 @@ _RETRY = frozenset(
     {
         Reason.BAD_SIGNATURE,
         Reason.READERS_CHANGED,
+        Reason.PROOF_INVALID,
+        Reason.POLICY_UNKNOWN,
         Reason.SENDER_UNKNOWN,
         Reason.READER_KEY_UNKNOWN,
         Reason.ROSTER_EXPIRED,

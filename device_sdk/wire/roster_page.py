@@ -19,6 +19,7 @@ from device_sdk.wire.limits import (
     MAX_ROSTER_PAGES,
 )
 from device_sdk.wire.names import DIRECT, as_name
+from device_sdk.wire.reading_policy import ReadingRule
 from device_sdk.wire.roster_head import RosterHead
 from device_sdk.wire.suites import SPKI_LIMIT, load_verify_key
 
@@ -27,7 +28,7 @@ ROLES = (ROLE_DEVICE, ROLE_GATEWAY)
 _MAX_IDENTITIES = 8
 
 _IDENTITIES, _ROLES, _NOT_AFTER, _REVOKED_AT = range(1, 5)
-_READERS, _SENDERS, _LIFETIME = range(1, 4)
+_READERS, _SENDERS, _LIFETIME, _READING = range(1, 5)
 _DEVICES, _CHANNELS = range(1, 3)
 
 
@@ -94,24 +95,30 @@ class ChannelEntry:
     senders: tuple[str, ...]
     lifetime: int
     """Default lifetime of its messages in seconds."""
+    reading: ReadingRule | None = None
+    """What is demanded of its messages, if they are to be readings (PROTOCOL 17)."""
 
     def to_cbor(self) -> dict[int, Any]:
         """Return the entry as it stands in a page."""
-        return {
+        fields: dict[int, Any] = {
             _READERS: list(self.readers),
             _SENDERS: list(self.senders),
             _LIFETIME: self.lifetime,
         }
+        if self.reading is not None:
+            fields[_READING] = self.reading.to_cbor()
+        return fields
 
     @classmethod
     def parse(cls, value: Any) -> Self:
         """Return the entry from decoded CBOR. Raises MalformedError."""
         what = "roster.channel"
-        fields = cbor.as_map(value, what, (_READERS, _SENDERS, _LIFETIME))
+        fields = cbor.as_map(value, what, (_READERS, _SENDERS, _LIFETIME), (_READING,))
         return cls(
             readers=_parse_names(fields[_READERS], f"{what}.readers"),
             senders=_parse_names(fields[_SENDERS], f"{what}.senders"),
             lifetime=cbor.as_uint(fields[_LIFETIME], f"{what}.lifetime", most=MAX_LIFETIME),
+            reading=ReadingRule.parse(fields[_READING]) if _READING in fields else None,
         )
 
 

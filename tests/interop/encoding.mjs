@@ -17,7 +17,7 @@ export const sha256 = (...parts) => parts.reduce((h, part) => h.update(part), cr
 export const cbor = value => encode(value, rfc8949EncodeOptions)
 
 const OPTIONS = { strict: true, useMaps: true, rejectDuplicateMapKeys: true, allowIndefinite: false, tags: [] }
-const isInt = value => typeof value === 'bigint' || Number.isSafeInteger(value)
+export const isInt = value => typeof value === 'bigint' || Number.isSafeInteger(value)
 
 function plain (value, levels = 8) {
   if (value instanceof Map || Array.isArray(value)) {

@@ -2,7 +2,7 @@
 
 import * as crypto from 'node:crypto'
 import {
-  Refused, bytes, cbor, hex, hexed, is, isArray, isBytes, isList, isMap, isName, isText, isUint, need, same,
+  Refused, bytes, cbor, hex, hexed, is, isArray, isBytes, isInt, isList, isMap, isName, isText, isUint, need, same,
   sha256, strict
 } from './encoding.mjs'
 import { OAEP, loadKey, sign, signed, signerHeader, verify } from './cose.mjs'
@@ -10,30 +10,39 @@ import { OAEP, loadKey, sign, signed, signerHeader, verify } from './cose.mjs'
 // 5 and 6.1: header, reader list, copy
 
 const TYP = 'application/sealgate-msg+cose'
+const isSmall = most => v => isInt(v) && v >= -most && v <= most
+const isPolicyShape = isArray(isUint(), isText(32), isSmall(18), isUint(1e9), isSmall(2n ** 62n), isSmall(2n ** 62n))
+const isPolicy = v => isPolicyShape(v) && BigInt(v[3]) % 10n !== 0n &&
+  BigInt(v[5]) - BigInt(v[4]) >= 1n && BigInt(v[5]) - BigInt(v[4]) < 2n ** 32n
 const isHeader = isMap({
   1: is(3), 3: isText(128), 4: isBytes(16), 5: isBytes(12), 16: is(TYP),
   15: isMap({ 1: isName, 3: isName, 4: isUint(), 6: isUint(), 7: isBytes(16) }),
   '-70001': isArray(isBytes(32), isUint(1000)), '-70002': isBytes(32), '-70003': isUint()
-}, { '-70009': isBytes(1, 704) })
+}, { '-70006': isArray(isPolicy, isBytes(32)), '-70009': isBytes(1, 704) })
 
 export function header (data) {
-  const map = strict(data, 1360)
+  const map = strict(data, 1472)
   need(isHeader(map))
   const claims = map.get(15); const [readerRoot, readerCount] = map.get(-70001)
   return {
     content_type: map.get(3), sender_kid: map.get(4), iv: map.get(5), sender: claims.get(1), channel: claims.get(3),
     expires: claims.get(4), issued: claims.get(6), message_id: claims.get(7), reader_root: readerRoot,
     reader_count: readerCount, cek_commitment: map.get(-70002), sequence: map.get(-70003),
-    tree_head: map.get(-70009) ?? ''
+    tree_head: map.get(-70009) ?? '',
+    reading: map.has(-70006) ? readingOf(map.get(-70006)) : null
   }
 }
 
+function readingOf ([[version, unit, exponent, mantissa, low, high], commitment]) {
+  return { policy: { version, unit, exponent, mantissa, low, high }, commitment: hex(commitment) }
+}
+
 function copyOf (data) {
-  need(data.length <= 273472 && data[0] === 0xd8 && data[1] === 0x60)
+  need(data.length <= 273584 && data[0] === 0xd8 && data[1] === 0x60)
   const path = isArray(isUint(999), isList(isBytes(32), 0, 10))
   const entry = isMap({ 1: is(OAEP), 4: isBytes(16), '-70004': path, '-70005': isBytes(32), '-70007': isName })
   const message = strict(data.subarray(2))
-  need(isArray(isBytes(0, 1360), isMap({ 11: isArray(isBytes(0, 128), isMap({}), isBytes(0, 512)) }),
+  need(isArray(isBytes(0, 1472), isMap({ 11: isArray(isBytes(0, 128), isMap({}), isBytes(0, 512)) }),
     isBytes(272, 270352), isArray(isArray(isBytes(0), entry, isBytes(256, 512))))(message))
   const [protectedHeader, unprotected, ciphertext, [[, fields, wrapped]]] = message
   const [signProtected, , signature] = unprotected.get(11)
@@ -84,7 +93,8 @@ export function unpad (plaintext) {
 
 const isNames = v => isList(isName, 0, 1000)(v) && v.every((name, i) => i === 0 || v[i - 1] < name)
 const isDevice = isMap({ 1: isList(isBytes(1, 1024), 1, 8), 2: isList(isName, 1, 2), 3: isUint() }, { 4: isUint() })
-const isChannel = isMap({ 1: isNames, 2: isNames, 3: isUint(2592000) })
+const isRule = isMap({ 1: v => v === 'observe' || v === 'require', 2: isPolicy })
+const isChannel = isMap({ 1: isNames, 2: isNames, 3: isUint(2592000) }, { 4: isRule })
 
 export function roster (file, root, aad) {
   const [signedHead, pages] = strict(file)

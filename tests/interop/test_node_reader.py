@@ -60,7 +60,7 @@ def as_node_says(value: Any) -> Any:
     """Return a value as JavaScript's JSON has it: no integer is exact beyond 2^53."""
     if isinstance(value, dict):
         return {key: as_node_says(item) for key, item in value.items()}
-    return str(value) if isinstance(value, int) and value > 2**53 else value
+    return str(value) if isinstance(value, int) and abs(value) > 2**53 else value
 
 
 def test_it_reads_what_must_be_read(results: dict[tuple[str, str], Result]) -> None:

@@ -12,8 +12,25 @@ from device_sdk.wire.header import Header
 from device_sdk.wire.merkle import root
 from device_sdk.wire.owner_grant import OwnerGrant
 from device_sdk.wire.padding import pad, padded_length, unpad
+from device_sdk.wire.reading_policy import (
+    MAX_EXPONENT,
+    MAX_MANTISSA,
+    MAX_SPAN,
+    MAX_STEPS,
+    MAX_UNIT,
+    Committed,
+    ReadingPolicy,
+)
 from device_sdk.wire.roster_head import RootSuccession, RosterHead
 
+LONGEST_POLICY = ReadingPolicy(
+    version=2**64 - 1,
+    unit="u" * MAX_UNIT,
+    exponent=-MAX_EXPONENT,
+    mantissa=MAX_MANTISSA - 1,
+    low=-MAX_STEPS,
+    high=MAX_SPAN - MAX_STEPS,
+)
 LONGEST_NAME = "n" * limits.MAX_ID
 AAD = cose.fleet_aad(b"f" * 16)
 
@@ -34,6 +51,7 @@ def longest_header(readers: tuple[Reader, ...], signer: Identity) -> Header:
         cek_commitment=b"c" * limits.HASH_SIZE,
         sequence=most,
         tree_head=b"t" * limits.MAX_TREE_HEAD,
+        reading=Committed(policy=LONGEST_POLICY, commitment=b"p" * limits.POINT_SIZE),
     )
 
 
@@ -55,7 +73,7 @@ def largest_envelope(signer: Identity, count: int = limits.MAX_READERS) -> Envel
     body = Body(
         protected=protected, header=header, countersignature=signature, ciphertext=ciphertext
     )
-    return Envelope(body=body, readers=readers)
+    return Envelope(body=body, readers=readers, proof=b"p" * limits.MAX_PROOF)
 
 
 @pytest.fixture(scope="module")

@@ -83,12 +83,13 @@ def test_every_private_label_is_listed() -> None:
         header._CEK_COMMITMENT,
         header._SEQUENCE,
         header._TREE_HEAD,
+        header._READING,
         envelope._INCLUSION_PATH,
         envelope._OPEN_HASH,
         envelope._READER_ID,
+        envelope._PROOF,
     }
-    assert {label for label, what in listed.items() if "reserved" not in what} == used
-    assert {label for label, what in listed.items() if "reserved" in what} == {-70006, -70008}
+    assert set(listed) == used
 
 
 def test_the_reasons_are_those_of_the_code_final_and_retry() -> None:
@@ -121,6 +122,8 @@ def test_the_limits_are_those_of_the_code() -> None:
         "readers of a message": limits.MAX_READERS,
         "name": f"{limits.MAX_ID} characters",
         "header, encoded": limits.MAX_HEADER,
+        "field -70006 of a header": limits.MAX_COMMITTED,
+        "proof": limits.MAX_PROOF,
         "Reader, encoded": limits.MAX_READER_ENTRY,
         "Reader in a copy, encoded": limits.MAX_COPY_READER_ENTRY,
         "signature": limits.MAX_SIGNATURE,

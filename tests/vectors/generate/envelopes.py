@@ -41,6 +41,16 @@ def envelope_vectors() -> list[Vector]:
         _good_envelope("ten-readers", Message("ten", TEN_READERS)),
         _good_envelope("from-a-ps256-identity", from_rsa),
         _good_envelope("empty-payload", Message("empty", {"hub": RSA2048}, plaintext=bytes(256))),
+        # Nothing but a gateway looks at a proof: the copies are the same without it.
+        good(
+            "with-a-proof",
+            _envelope(changed_envelope(base.encode(), at(1, do=set_key(-70008, b"proof")))),
+            {
+                "digest": digest(base).hex(),
+                "readers": ["hub", "lamp"],
+                "copies": [copy.encode().hex() for copy in base.copies()],
+            },
+        ),
         # Anybody can turn (r, s) into (r, n - s). The message and its digest stay the same.
         good(
             "the-other-signature-with-the-same-meaning",
@@ -104,7 +114,8 @@ def _refused_for_shape(base: Envelope) -> list[Vector]:
         "wrapped-key-of-255-bytes": _reader(0, 2, lambda wrapped: wrapped[:255]),
         "ciphertext-shorter-than-the-floor": at(2, do=lambda ciphertext: ciphertext[:271]),
         "ciphertext-detached": at(2, do=put(b"")),
-        "reserved-proof": at(1, do=set_key(-70008, b"proof")),
+        "proof-empty": at(1, do=set_key(-70008, b"")),
+        "proof-as-text": at(1, do=set_key(-70008, "proof")),
         "unprotected-field": at(1, do=set_key(5, bytes(12))),
         "no-countersignature": at(1, do=put({})),
         "two-countersignatures": at(1, do=lambda u: {11: [u[11], u[11]]}),
@@ -138,6 +149,11 @@ def _refused_for_shape(base: Envelope) -> list[Vector]:
         bad(
             "wrapped-key-of-513-bytes",
             _envelope(changed_envelope(data, _reader(0, 2, put(bytes(513))))),
+            "too-large",
+        ),
+        bad(
+            "proof-of-4161-bytes",
+            _envelope(changed_envelope(data, at(1, do=set_key(-70008, bytes(4161))))),
             "too-large",
         ),
         bad(

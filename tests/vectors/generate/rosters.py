@@ -22,6 +22,7 @@ from tests.vectors.generate.fleet import (
     pages,
     succession,
 )
+from tests.vectors.generate.headers import POLICY, WIDEST
 from tests.vectors.generate.records import accepted, plain, refused
 from tests.vectors.generate.tamper import at, changed_record, flip, set_key
 from tests.vectors.generate.vector import Vector, bad, good
@@ -45,7 +46,10 @@ def roster_page_vectors() -> list[Vector]:
     kitchens: dict[str, dict[int, Any]] = {
         "readers-not-sorted": {1: ["phone", "hub"]},
         "a-sender-twice": {2: ["hub", "hub"]},
-        "channel-with-a-policy": {4: {}},
+        "reading-rule-without-a-policy": {4: {1: "require"}},
+        "reading-rule-in-another-mode": {4: {1: "off", 2: POLICY.to_cbor()}},
+        "reading-rule-with-an-unknown-field": {4: {1: "require", 2: POLICY.to_cbor(), 3: 0}},
+        "channel-with-an-unknown-field": {9: 0},
     }
     values = {
         **{name: {1: {"hub": {**hub, **c}}, 2: {}} for name, c in hubs.items()},
@@ -61,8 +65,19 @@ def roster_page_vectors() -> list[Vector]:
         "lifetime-of-31-days": {1: {}, 2: {"kitchen": {**kitchen, 3: 31 * fleet.DAY}}},
     }
     bad_key = {1: {"hub": {**hub, 1: [spki("testECCP384")]}}, 2: {}}
+    demanding = {"kitchen": {**kitchen, 4: {1: "require", 2: POLICY.to_cbor()}}}
+    observing = {"kitchen": {**kitchen, 4: {1: "observe", 2: WIDEST.to_cbor()}}}
+    rules = {
+        "channel-that-requires-readings": cbor.encode({1: {}, 2: demanding}),
+        "channel-that-observes-readings": cbor.encode({1: {}, 2: observing}),
+    }
     parts = {f"page-{index}-of-3": part for index, part in enumerate(pages(3))}
-    goods = {"all-names": page, **parts, "empty": RosterPage(devices={}, channels={}).encode()}
+    goods = {
+        "all-names": page,
+        **parts,
+        **rules,
+        "empty": RosterPage(devices={}, channels={}).encode(),
+    }
     return [
         *(
             good(name, {"page": data.hex()}, plain(RosterPage.decode(data)))
