@@ -1,4 +1,4 @@
-"""What a channel demands of a sealed reading, and what a message's header says of one (PROTOCOL 17).
+"""What a channel demands of a sealed reading, and what a header says of one (PROTOCOL 17).
 
 A reading is an integer: how many steps of the policy's scale. The header carries a commitment to
 it, and the policy by which it was made; the proof that the committed integer is in the policy's
