@@ -47,12 +47,15 @@ if TYPE_CHECKING:
         NotHeldYetError,
         NotPermittedError,
         NotReadYetError,
+        NoReadingRuleError,
         NotSealedError,
+        OutOfRangeError,
         OutboxFullError,
         OutcomeForgottenError,
         OwnCertificateError,
         PayloadError,
         ReadersError,
+        ReadingRequiredError,
         RefusedError,
         RootMismatchError,
         RosterUnknownError,
@@ -70,6 +73,7 @@ if TYPE_CHECKING:
     from device_sdk.outbox_limits import OutboxLimits
     from device_sdk.outgoing import State
     from device_sdk.reader_key import BrokenReaderKeyError
+    from device_sdk.readings import Reading
     from device_sdk.sent import Outcome, Sent, SentRecord
     from device_sdk.status import GatewayStatus, LogStatus, ReaderKeyStatus, Status
     from device_sdk.trust import RosterExpiredError, TrustError
@@ -100,12 +104,14 @@ __all__ = [
     "NoDeviceError",
     "NoReaderKeyError",
     "NoReadersLeftError",
+    "NoReadingRuleError",
     "NotAdmittedError",
     "NotFlushedError",
     "NotHeldYetError",
     "NotPermittedError",
     "NotReadYetError",
     "NotSealedError",
+    "OutOfRangeError",
     "OutboxFullError",
     "OutboxLimits",
     "Outcome",
@@ -115,6 +121,8 @@ __all__ = [
     "PayloadError",
     "ReaderKeyStatus",
     "ReadersError",
+    "Reading",
+    "ReadingRequiredError",
     "RefusedError",
     "ReportKind",
     "RootMismatchError",
@@ -146,6 +154,7 @@ _HOMES = (
     "keystore",
     "outgoing",
     "outbox_limits",
+    "readings",
     "message",
     "sent",
     "log_report",

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from device_sdk import readings
 from device_sdk.asking import ask_everything, ask_owed
 from device_sdk.assembly import STATE_FILE, assemble, make_link
 from device_sdk.channels import channel_wish
@@ -28,7 +29,8 @@ from device_sdk.message import Message
 from device_sdk.outbox import DEFAULT_LIMITS
 from device_sdk.outbox_limits import OutboxLimits
 from device_sdk.posting import Posting
-from device_sdk.reading import Reading
+from device_sdk.reading import InboxReading
+from device_sdk.readings import Number
 from device_sdk.recipients import Wish, find_targets, readers_of
 from device_sdk.sending import LIFETIME, draft
 from device_sdk.sent import Sent, SentRecord
@@ -37,6 +39,7 @@ from device_sdk.state_file import StateFile
 from device_sdk.status import Status
 from device_sdk.status_view import status_of
 from device_sdk.tracking import Tracking
+from device_sdk.wire.limits import MAX_PROOF
 from device_sdk.wire.padding import padded_length
 
 CLOSE_GRACE = 2.0
@@ -174,22 +177,71 @@ class Device:
             UnknownReaderError: a reader that the owner has not admitted, or revoked.
             NoReaderKeyError: a reader whose key is not known, or not valid for long enough.
             UnknownChannelError, NotPermittedError: no such channel, or not for this device.
+            ReadingRequiredError: a channel that takes readings only, see `send_reading`.
             NoReadersLeftError: a channel of which no reader can be sealed to.
             ClockError: this device's clock is far from what owner or gateway have signed.
             StateFileError: the message cannot be stored.
         """
         data, content_type = encode(payload)
-        with self._courier.changed:
-            self._courier.check_open()
-            wish = self._wish(to, channel, lifetime)
-            readers = len(readers_of(self._courier, wish))
-            self._parts.outbox.check_room(padded_length(len(data)), readers)
+        wish = self._begin(padded_length(len(data)), to, channel, lifetime)
         sealed = None
         while sealed is None:  # again if a newer roster came while it was being sealed
             with self._courier.changed:
                 addressed = find_targets(self._courier, wish, timeout)
+            readings.check_is_no_reading(addressed.roster, addressed.message.channel)
             sealed = self._posting.post(data, content_type, addressed)
         return Sent(self._tracking, sealed.message_id)
+
+    def send_reading(
+        self,
+        value: Number,
+        *,
+        channel: str,
+        lifetime: timedelta | None = None,
+        timeout: float = 10.0,
+    ) -> Sent:
+        """Seal a number to the readers of a channel, with a proof that it is in the channel's range.
+
+        Experimental until externally reviewed. The gateway verifies the proof and learns nothing
+        but that; `docs/zero-knowledge.md` says what is proved and what is not. The rest is as for
+        `send`.
+
+        Args:
+            value: in the unit of the channel's policy; rounded to its nearest step.
+            channel: one for which the owner has made a rule for readings.
+            lifetime, timeout: as for `send`.
+
+        Raises:
+            OutOfRangeError: the owner does not allow this value. Nothing was stored.
+            NoReadingRuleError: the channel has no rule for readings.
+            PayloadError: not a finite number.
+            ProofsMissingError: this installation cannot prove anything: `sealgate[proofs]`.
+            And as `send`, but for readers.
+        """
+        readings.check_is_number(value)
+        wish = self._begin(padded_length(readings.MAX_SIZE) + MAX_PROOF, None, channel, lifetime)
+        sealed = None
+        while sealed is None:
+            with self._courier.changed:
+                addressed = find_targets(self._courier, wish, timeout)
+            policy = readings.policy_for(addressed.roster, channel)
+            steps = readings.steps_of(value, policy, channel)
+            sealed = self._posting.post_reading(steps, policy, addressed)
+        return Sent(self._tracking, sealed.message_id)
+
+    def _begin(
+        self,
+        size: int,
+        to: Iterable[str] | None,
+        channel: str | None,
+        lifetime: timedelta | None,
+    ) -> Wish:
+        """Return whom a message of ``size`` bytes is for. Raises OutboxFullError and as `send`."""
+        with self._courier.changed:
+            self._courier.check_open()
+            wish = self._wish(to, channel, lifetime)
+            self._parts.outbox.check_room(size, len(readers_of(self._courier, wish)))
+        return wish
 
     def _wish(
         self, to: Iterable[str] | None, channel: str | None, lifetime: timedelta | None
@@ -244,7 +296,7 @@ class Device:
             BrokenReaderKeyError: this device's own reader key is damaged.
             StateFileError: the state file cannot be written.
         """
-        return Reading(self._courier, timeout=timeout, until_empty=until_empty).messages()
+        return InboxReading(self._courier, timeout=timeout, until_empty=until_empty).messages()
 
     def waiting(self, timeout: float = 10.0) -> int:
         """Ask the gateway how many messages it holds for this device.

@@ -6,6 +6,7 @@ digits and never quote plaintext, keys or tokens.
 """
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from device_sdk.wire.errors import SealgateError
@@ -171,6 +172,39 @@ class LifetimeError(NotSealedError):
 
 class PayloadError(NotSealedError):
     """A payload that is not bytes, text, or what JSON can say, or that is too large."""
+
+
+class NoReadingRuleError(NotSealedError):
+    """The owner's roster has no rule for readings on ``channel``."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(
+            f"the owner has made no rule for readings on the channel {channel}: use send(), or ask "
+            "for one (sealgate fleet channel set --reading)"
+        )
+        self.channel = channel
+
+
+class ReadingRequiredError(NotSealedError):
+    """``channel`` takes readings only."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(
+            f"the channel {channel} takes sealed readings only: use send_reading(), or another "
+            "channel for other messages"
+        )
+        self.channel = channel
+
+
+class OutOfRangeError(NotSealedError):
+    """A reading outside of ``low`` to ``high``, in ``unit``, which is what ``channel`` allows."""
+
+    def __init__(self, channel: str, *, low: Decimal, high: Decimal, unit: str) -> None:
+        super().__init__(
+            f"the channel {channel} allows readings from {low:f} to {high:f} {unit}: what is outside "
+            "is sent as another kind of message, on another channel"
+        )
+        self.channel, self.low, self.high, self.unit = channel, low, high, unit
 
 
 class ReadersError(NotSealedError):

@@ -1,12 +1,20 @@
-"""Private keys in files of the device's directory: ``identity.pem`` and ``reader-SERIAL.pem``."""
+"""Private keys in files of the device's directory: ``identity.pem`` and ``reader-SERIAL.pem``.
 
+Beside them, once the device has sent a reading, is the secret ``reading.key``.
+"""
+
+import hmac
+import os
 from pathlib import Path
 
 from device_sdk.identity import Identity
+from device_sdk.key_file import load_secret, save_secret
 from device_sdk.reader_key import ReaderKey
 from device_sdk.vault import PrivateIdentity
 
 IDENTITY_FILE = "identity.pem"
+READING_FILE = "reading.key"
+_READING_KEY_SIZE = 32
 
 
 class FileVault:
@@ -14,6 +22,7 @@ class FileVault:
 
     def __init__(self, directory: Path, passphrase: bytes | None) -> None:
         self._directory, self._passphrase = directory, passphrase
+        self._reading_key = b""
 
     def make_identity(self) -> Identity:
         return Identity.generate()
@@ -42,6 +51,14 @@ class FileVault:
             path.unlink()  # half-written
         found = (path.stem.removeprefix("reader-") for path in self._directory.glob("reader-*.pem"))
         return {int(serial) for serial in found if serial.isdecimal()}
+
+    def reading_mac(self, data: bytes) -> bytes:
+        if not self._reading_key:
+            path = self._directory / READING_FILE
+            if not path.exists():
+                save_secret(path, os.urandom(_READING_KEY_SIZE), self._passphrase)
+            self._reading_key = load_secret(path, self._passphrase, size=_READING_KEY_SIZE)
+        return hmac.digest(self._reading_key, data, "sha512")
 
     def close(self) -> None:
         """Nothing is open between two calls."""

@@ -111,6 +111,28 @@ def save_key(
         write_private_file(path, _encrypt(der, passphrase, profile))
 
 
+def save_secret(path: Path, secret: bytes, passphrase: bytes | None) -> None:
+    """Write a secret that is no private key: in hex, or encrypted if there is a passphrase."""
+    if passphrase is None:
+        write_private_file(path, secret.hex().encode() + b"\n")
+    else:
+        write_private_file(path, _encrypt(secret, passphrase, DEVICE_KEY))
+
+
+def load_secret(path: Path, passphrase: bytes | None, *, size: int) -> bytes:
+    """Read a secret of ``size`` bytes. Raises as `load_key`."""
+    data = _read(path, passphrase)
+    try:
+        secret = (
+            bytes.fromhex(data.decode()) if passphrase is None else _decrypt(data, passphrase, path)
+        )
+    except (ValueError, MalformedError) as error:
+        raise KeyFileError(f"{path} is damaged: it holds no secret") from error
+    if len(secret) != size:
+        raise KeyFileError(f"{path} is damaged: expected {size} bytes, got {len(secret)}")
+    return secret
+
+
 def load_key(path: Path, passphrase: bytes | None, *, validate: bool = True) -> PrivateKeyTypes:
     """Read a private key.
 
@@ -122,6 +144,17 @@ def load_key(path: Path, passphrase: bytes | None, *, validate: bool = True) -> 
         PassphraseError: missing, wrong, or superfluous passphrase.
         LoosePermissionsError: others may read the file.
     """
+    data = _read(path, passphrase)
+    try:
+        if passphrase is not None:
+            der = _decrypt(data, passphrase, path)
+            return load_der_private_key(der, None, unsafe_skip_rsa_key_validation=not validate)
+        return load_pem_private_key(data, None, unsafe_skip_rsa_key_validation=not validate)
+    except (ValueError, TypeError, MalformedError) as error:
+        raise KeyFileError(f"{path} is damaged: it holds no private key") from error
+
+
+def _read(path: Path, passphrase: bytes | None) -> bytes:
     try:
         check_private(path)
         data = path.read_bytes()
@@ -132,13 +165,7 @@ def load_key(path: Path, passphrase: bytes | None, *, validate: bool = True) -> 
         raise PassphraseError(f"{path} is encrypted: give its passphrase (--passphrase-file)")
     if not encrypted and passphrase is not None:
         raise PassphraseError(f"{path} is not encrypted, but a passphrase was given")
-    try:
-        if passphrase is not None:
-            der = _decrypt(data, passphrase, path)
-            return load_der_private_key(der, None, unsafe_skip_rsa_key_validation=not validate)
-        return load_pem_private_key(data, None, unsafe_skip_rsa_key_validation=not validate)
-    except (ValueError, TypeError, MalformedError) as error:
-        raise KeyFileError(f"{path} is damaged: it holds no private key") from error
+    return data
 
 
 def _derive(passphrase: bytes, salt: bytes, profile: ScryptProfile) -> bytes:

@@ -148,6 +148,10 @@ class KeyStore:
         """Return the signed request by which the owner admits this device (PROTOCOL 8.2)."""
         return _join_request(self.identity, self._keys[-1], now=now)
 
+    def reading_mac(self, data: bytes) -> bytes:
+        """Return what the blinding of a reading is made of, as `Vault.reading_mac`."""
+        return self._vault.reading_mac(data)
+
     def renewal_due(self, *, now: int) -> bool:
         """Tell whether the newest reader key is old enough for a successor."""
         return now >= self._keys[-1].statement.not_before + READER_KEY_RENEWAL

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from device_sdk.errors import ContentError
+from device_sdk.readings import Reading
 
 Missed = tuple[range, ...]
 
@@ -42,7 +43,10 @@ class Message:
     days after it was found missing. What went before the first message that this device has ever
     got of a sender and a set of readers is not known, nor what is missing at the end.
     """
+    reading: Reading | None
+    """The number that its sender proved to be in the channel's range; None if it sent none."""
     payload: bytes = field(repr=False)
+    """Of a reading: its value in decimal notation."""
     _block: AbstractContextManager[None] = field(repr=False)
 
     def text(self) -> str:

@@ -2,10 +2,16 @@
 
 import os
 import threading
+from functools import partial
 
+from device_sdk import readings
 from device_sdk.courier import Courier
 from device_sdk.recipients import Addressed
-from device_sdk.seal import Sealed, seal
+from device_sdk.seal import CommittedReading, Sealed, new_message_id, seal
+from device_sdk.series import Place
+from device_sdk.wire import cbor
+from device_sdk.wire.header import Header
+from device_sdk.wire.reading_policy import Committed, ReadingPolicy
 
 
 class Posting:
@@ -20,35 +26,90 @@ class Posting:
 
         None if a newer roster came meanwhile, which may revoke a reader: then nothing was stored,
         and the readers are to be chosen again.
+        """
+        with self._turn:
+            place, tree_head = self._begin(addressed)
+            sealed = self._seal(data, content_type, addressed, place, tree_head)
+            return self._store(sealed, addressed)
+
+    def post_reading(
+        self, steps: int, policy: ReadingPolicy, addressed: Addressed
+    ) -> Sealed | None:
+        """Commit to a reading, prove its range, seal and store it. As `post`.
+
+        ``steps`` is in the range of ``policy``. Raises ProofsMissingError, KeyFileError.
+        """
+        # Most devices send no readings, and need not have what proves them.
+        from device_sdk.proofs import pedersen  # noqa: PLC0415
+
+        with self._turn:
+            place, tree_head = self._begin(addressed)
+            message_id, channel = new_message_id(), addressed.message.channel
+            made_of = cbor.encode([channel, place.sequence, message_id])
+            blinding = pedersen.scalar_of(self._parts.keystore.reading_mac(made_of))
+            reading = CommittedReading(
+                message_id=message_id,
+                committed=Committed(policy=policy, commitment=pedersen.commit(steps, blinding)),
+                prove=partial(self._prove, steps, blinding),
+            )
+            data = readings.encode(steps, blinding)
+            sealed = self._seal(
+                data, readings.CONTENT_TYPE, addressed, place, tree_head, reading=reading
+            )
+            return self._store(sealed, addressed)
+
+    def _begin(self, addressed: Addressed) -> tuple[Place, bytes]:
+        """Return the message's number, and the head of the gateway's log to put into it.
 
         A message gets its number before it is sealed, and takes it by being stored. Two threads at
         it would leave a gap where one fails.
         """
-        message, readers = addressed.message, [target.reader for target in addressed.targets]
-        with self._turn:
-            with self._courier.changed:
-                self._courier.check_open()
-                place = self._parts.outbox.next_place(message.channel, readers)
-                tree_head = self._parts.log.newest(self._courier.moment().now)
-            sealed = seal(
-                data,
-                recipients=addressed.targets,
-                sender=self._parts.keystore.name,
-                signer=self._parts.keystore.identity,
-                aad=self._parts.pin.aad,
-                content_type=content_type,
-                issued=message.issued,
-                expires=message.expires,
-                sequence=place.sequence,
-                tree_head=tree_head,
-                channel=message.channel,
-                threads=os.cpu_count() or 1,
-            )
-            with self._courier.changed:
-                self._courier.check_open()
-                if self._parts.rosters.roster is not addressed.roster:
-                    return None
-                self._parts.outbox.add(sealed, addressed.left_out)
-                self._courier.router.sent(self._courier.moment())
-                self._courier.pump()
+        readers = [target.reader for target in addressed.targets]
+        with self._courier.changed:
+            self._courier.check_open()
+            place = self._parts.outbox.next_place(addressed.message.channel, readers)
+            return place, self._parts.log.newest(self._courier.moment().now)
+
+    def _seal(
+        self,
+        data: bytes,
+        content_type: str,
+        addressed: Addressed,
+        place: Place,
+        tree_head: bytes,
+        *,
+        reading: CommittedReading | None = None,
+    ) -> Sealed:
+        message = addressed.message
+        return seal(
+            data,
+            recipients=addressed.targets,
+            sender=self._parts.keystore.name,
+            signer=self._parts.keystore.identity,
+            aad=self._parts.pin.aad,
+            content_type=content_type,
+            issued=message.issued,
+            expires=message.expires,
+            sequence=place.sequence,
+            tree_head=tree_head,
+            channel=message.channel,
+            threads=os.cpu_count() or 1,
+            reading=reading,
+        )
+
+    def _prove(self, steps: int, blinding: bytes, header: Header, digest: bytes) -> bytes:
+        from device_sdk.proofs import sealed_reading  # noqa: PLC0415
+
+        return sealed_reading.prove(
+            header, digest, self._parts.pin.fleet_id, steps=steps, blinding=blinding
+        )
+
+    def _store(self, sealed: Sealed, addressed: Addressed) -> Sealed | None:
+        with self._courier.changed:
+            self._courier.check_open()
+            if self._parts.rosters.roster is not addressed.roster:
+                return None
+            self._parts.outbox.add(sealed, addressed.left_out)
+            self._courier.router.sent(self._courier.moment())
+            self._courier.pump()
         return sealed

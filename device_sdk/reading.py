@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import TracebackType
 
 from device_sdk.asking import OwedQuestion
@@ -12,15 +13,28 @@ from device_sdk.hands import Hold
 from device_sdk.inbox import Parcel
 from device_sdk.inbox_store import Key
 from device_sdk.message import Message, Missed
+from device_sdk.readings import CommitmentMismatchError, Reading, open_reading
 from device_sdk.series import Place
 from device_sdk.times import as_datetime
 from device_sdk.unseal import Opened, UnreadableError, open_copy
-from device_sdk.wire.read_ack import KEY_GONE, NOT_OPENED
+from device_sdk.wire.read_ack import KEY_GONE, MISMATCH, NOT_OPENED
 
 logger = logging.getLogger(__name__)
 
 
-class Reading:
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What a copy held, all of it checked."""
+
+    opened: Opened
+    reading: Reading | None
+
+    @property
+    def payload(self) -> bytes:
+        return self.opened.payload if self.reading is None else self.reading.text().encode()
+
+
+class InboxReading:
     """One iteration over the inbox."""
 
     def __init__(self, courier: Courier, *, timeout: float | None, until_empty: bool) -> None:
@@ -42,11 +56,11 @@ class Reading:
             if opened is not None:
                 yield from self._show(parcel, *opened)
 
-    def _show(self, parcel: Parcel, opened: Opened, missed: Missed) -> Iterator[Message]:
+    def _show(self, parcel: Parcel, opened: _Content, missed: Missed) -> Iterator[Message]:
         hands = self._parts.inbox.hands
         with self._courier.changed:
             hold = hands.hold(parcel.key)
-        block = _Block(self._courier, hold, lambda: self._handled(parcel, opened))
+        block = _Block(self._courier, hold, lambda: self._handled(parcel, opened.opened))
         message = _message(parcel, opened, missed, block)
         try:
             yield message
@@ -98,7 +112,7 @@ class Reading:
                 return parcel
         return inbox.take(roster=roster, now=now, trusted=trusted, tick=moment.tick)
 
-    def _try_to_open(self, parcel: Parcel) -> tuple[Opened, Missed] | None:
+    def _try_to_open(self, parcel: Parcel) -> tuple[_Content, Missed] | None:
         """Open a copy; None if it does not open, which its sender then hears."""
         try:
             return self._open(parcel)
@@ -107,20 +121,24 @@ class Reading:
                 self._parts.inbox.put_back(parcel)
             raise
 
-    def _open(self, parcel: Parcel) -> tuple[Opened, Missed] | None:
+    def _open(self, parcel: Parcel) -> tuple[_Content, Missed] | None:
         with self._courier.changed:
             key = self._parts.keystore.reader_key(parcel.checked.reader_kid)
+            roster = self._parts.rosters.roster
         if key is None:
             self._unreadable(parcel, KEY_GONE)
             return None
+        assert roster is not None  # noqa: S101  the copy was checked by one
         try:
             opened = open_copy(parcel.checked, key)
-        except UnreadableError:
-            self._unreadable(parcel, NOT_OPENED)
+            reading = open_reading(parcel.checked.header, opened.payload, roster)
+        except UnreadableError as error:
+            mismatch = isinstance(error, CommitmentMismatchError)
+            self._unreadable(parcel, MISMATCH if mismatch else NOT_OPENED)
             return None
         with self._courier.changed:
             self._courier.check_open()
-            return opened, self._parts.inbox.show(parcel, self._parts.time.now)
+            return _Content(opened, reading), self._parts.inbox.show(parcel, self._parts.time.now)
 
     def _unreadable(self, parcel: Parcel, reason: str) -> None:
         with self._courier.changed:
@@ -165,7 +183,7 @@ class _Block:
 
 
 def _message(
-    parcel: Parcel, opened: Opened, missed: Missed, block: AbstractContextManager[None]
+    parcel: Parcel, content: _Content, missed: Missed, block: AbstractContextManager[None]
 ) -> Message:
     header = parcel.checked.header
     return Message(
@@ -177,6 +195,7 @@ def _message(
         content_type=header.content_type,
         sequence=Place.of(header.sequence).number,
         missed=missed,
-        payload=opened.payload,
+        payload=content.payload,
+        reading=content.reading,
         _block=block,
     )

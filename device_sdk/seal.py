@@ -1,7 +1,7 @@
 """Sealing: payload and readers in, an envelope out that only they can open (PROTOCOL 5). Pure."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +17,7 @@ from device_sdk.wire.header import Header
 from device_sdk.wire.limits import CEK_SIZE, IV_SIZE, MAX_READERS, MESSAGE_ID_SIZE
 from device_sdk.wire.names import DIRECT
 from device_sdk.wire.padding import pad
+from device_sdk.wire.reading_policy import Committed
 from device_sdk.wire.suites import Signer, WrapKey
 
 _LEAST_PER_THREAD = 8
@@ -51,6 +52,22 @@ class Sealed:
         return self.header.message_id
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommittedReading:
+    """A reading that is committed to before its message is sealed, as its blinding depends on the
+    message's id, and proved to be in its range afterwards, as the proof is for the digest."""
+
+    message_id: bytes
+    committed: Committed
+    prove: Callable[[Header, bytes], bytes]
+    """From header and digest to the proof."""
+
+
+def new_message_id() -> bytes:
+    """Return 16 random bytes."""
+    return os.urandom(MESSAGE_ID_SIZE)
+
+
 def seal(
     payload: bytes,
     *,
@@ -65,12 +82,13 @@ def seal(
     channel: str = DIRECT,
     tree_head: bytes = b"",
     threads: int = 1,
+    reading: CommittedReading | None = None,
 ) -> Sealed:
     """Seal a payload of at most 256 KiB to 1 to 1,000 readers.
 
     ``issued`` and ``expires`` are Unix seconds. ``tree_head`` is the signed head of the gateway's
     log that the sender believes, if any. ``threads`` spreads the RSA wraps of many readers; RSA
-    lets go of the interpreter.
+    lets go of the interpreter. ``reading`` is what the payload was made of, if it is a reading.
 
     Raises:
         SealError: no reader, too many, or one named twice.
@@ -79,7 +97,8 @@ def seal(
     targets = sorted(recipients, key=lambda target: target.reader)
     _check_targets(targets)
     plaintext = pad(payload)
-    cek, iv, message_id = os.urandom(CEK_SIZE), os.urandom(IV_SIZE), os.urandom(MESSAGE_ID_SIZE)
+    cek, iv = os.urandom(CEK_SIZE), os.urandom(IV_SIZE)
+    message_id = new_message_id() if reading is None else reading.message_id
     readers, leaves = _wrap_all(targets, cek, message_id, threads)
     header = Header(
         content_type=content_type,
@@ -95,6 +114,7 @@ def seal(
         cek_commitment=cek_commitment(cek, message_id),
         sequence=sequence,
         tree_head=tree_head,
+        reading=None if reading is None else reading.committed,
     )
     protected = header.encode()
     ciphertext = AESGCM(cek).encrypt(iv, plaintext, cose.encrypt_structure(protected, aad))
@@ -102,10 +122,11 @@ def seal(
     body = Body(
         protected=protected, header=header, countersignature=signature, ciphertext=ciphertext
     )
+    proof = b"" if reading is None else reading.prove(header, digest)
     return Sealed(
         header=header,
         digest=digest,
-        envelope=Envelope(body=body, readers=tuple(readers)).encode(),
+        envelope=Envelope(body=body, readers=tuple(readers), proof=proof).encode(),
         open_hashes={reader.reader: reader.open_hash for reader in readers},
     )
 

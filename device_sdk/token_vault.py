@@ -55,6 +55,7 @@ T = TypeVar("T")
 _OAEP = (Mechanism.SHA256, MGF.SHA256, None)
 """RSAES-OAEP, SHA-256 twice, empty label: some tokens insist on no pointer for it."""
 _PRIVATE = {Attribute.TOKEN: True, Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
+_READING_KEY_BITS = 256
 _POINT_SIZE = 65
 """An uncompressed P-256 point."""
 _lock = threading.RLock()
@@ -254,6 +255,22 @@ class TokenVault:
             labels = [found[Attribute.LABEL] for found in self._session.get_objects(kinds)]
         mine = (label.removeprefix(start) for label in labels if label.startswith(start))
         return {int(serial) for serial in mine if serial.isdecimal()}
+
+    def reading_mac(self, data: bytes) -> bytes:
+        with _translated("the token does not do HMAC with SHA-512"):
+            key = _or_none(lambda: self._session.get_key(label=self._label("reading")))
+            if key is None:
+                key = self._session.generate_key(
+                    KeyType.GENERIC_SECRET,
+                    _READING_KEY_BITS,
+                    label=self._label("reading"),
+                    id=self._label("reading").encode(),
+                    store=True,
+                    template={**_PRIVATE, Attribute.SIGN: True},
+                )
+                _check_sealed_in(key)
+            mac: bytes = key.sign(data, mechanism=Mechanism.SHA512_HMAC)
+        return mac
 
     def close(self) -> None:
         with _translated("the token does not let go"):

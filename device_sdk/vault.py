@@ -75,5 +75,13 @@ class Vault(Protocol):
     def serials(self) -> set[int]:
         """Return the serials of all reader keys that are there, also of half-made ones."""
 
+    def reading_mac(self, data: bytes) -> bytes:
+        """Return HMAC-SHA512 of ``data``, 64 bytes, under the device's reading key (PROTOCOL 17.2).
+
+        The key is 32 random bytes or more, made when it is needed first, and never shown. Whoever
+        has it can find out every reading that this device has ever committed to.
+        Raises KeyFileError, VaultError.
+        """
+
     def close(self) -> None:
         """Let go of what is open."""
