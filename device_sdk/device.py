@@ -200,7 +200,7 @@ class Device:
         lifetime: timedelta | None = None,
         timeout: float = 10.0,
     ) -> Sent:
-        """Seal a number to the readers of a channel, with a proof that it is in the channel's range.
+        """Seal a number to a channel's readers, with a proof that it is in the channel's range.
 
         Experimental until externally reviewed. The gateway verifies the proof and learns nothing
         but that; `docs/zero-knowledge.md` says what is proved and what is not. The rest is as for
@@ -215,7 +215,7 @@ class Device:
             OutOfRangeError: the owner does not allow this value. Nothing was stored.
             NoReadingRuleError: the channel has no rule for readings.
             PayloadError: not a finite number.
-            ProofsMissingError: this installation cannot prove anything: `sealgate[proofs]`.
+            ProofsNotInstalledError: this installation cannot prove anything: `sealgate[proofs]`.
             And as `send`, but for readers.
         """
         readings.check_is_number(value)

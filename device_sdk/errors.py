@@ -201,8 +201,8 @@ class OutOfRangeError(NotSealedError):
 
     def __init__(self, channel: str, *, low: Decimal, high: Decimal, unit: str) -> None:
         super().__init__(
-            f"the channel {channel} allows readings from {low:f} to {high:f} {unit}: what is outside "
-            "is sent as another kind of message, on another channel"
+            f"the channel {channel} allows readings from {low:f} to {high:f} {unit}: "
+            "send what is outside as another kind of message, on another channel"
         )
         self.channel, self.low, self.high, self.unit = channel, low, high, unit
 

@@ -37,16 +37,16 @@ class Posting:
     ) -> Sealed | None:
         """Commit to a reading, prove its range, seal and store it. As `post`.
 
-        ``steps`` is in the range of ``policy``. Raises ProofsMissingError, KeyFileError.
+        ``steps`` is in the range of ``policy``. Raises ProofsNotInstalledError, KeyFileError.
         """
         # Most devices send no readings, and need not have what proves them.
-        from device_sdk.proofs import pedersen  # noqa: PLC0415
+        from device_sdk.proofs import pedersen
 
         with self._turn:
             place, tree_head = self._begin(addressed)
             message_id, channel = new_message_id(), addressed.message.channel
             made_of = cbor.encode([channel, place.sequence, message_id])
-            blinding = pedersen.scalar_of(self._parts.keystore.reading_mac(made_of))
+            blinding = pedersen.blinding_of(self._parts.keystore.reading_mac(made_of))
             reading = CommittedReading(
                 message_id=message_id,
                 committed=Committed(policy=policy, commitment=pedersen.commit(steps, blinding)),
@@ -98,7 +98,7 @@ class Posting:
         )
 
     def _prove(self, steps: int, blinding: bytes, header: Header, digest: bytes) -> bytes:
-        from device_sdk.proofs import sealed_reading  # noqa: PLC0415
+        from device_sdk.proofs import sealed_reading
 
         return sealed_reading.prove(
             header, digest, self._parts.pin.fleet_id, steps=steps, blinding=blinding

@@ -73,7 +73,7 @@ def check_is_no_reading(roster: Roster, channel: str) -> None:
 
 
 def check_is_number(value: object) -> Decimal:
-    """Return a number in decimal notation. Raises PayloadError if it is none, or not a finite one."""
+    """Return a number in decimal notation. Raises PayloadError if it is no finite one."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise PayloadError(f"a reading is an int, float or Decimal, got {type(value).__name__}")
     # What a float is printed as is what its user means: 21.7, and not the nearest binary fraction.
@@ -127,14 +127,14 @@ def open_reading(header: Header, payload: bytes, roster: Roster) -> Reading | No
 
     Raises:
         CommitmentMismatchError: it is not what the header commits to.
-        ProofsMissingError: what calculates with commitments is not installed here.
+        ProofsNotInstalledError: what calculates with commitments is not installed here.
     """
     if header.reading is None and header.content_type != CONTENT_TYPE:
         return None
     if header.reading is None or header.content_type != CONTENT_TYPE:
         raise CommitmentMismatchError("a reading without a commitment, or the other way round")
     # Most devices never see a reading, and need not have what checks one.
-    from device_sdk.proofs import sealed_reading  # noqa: PLC0415
+    from device_sdk.proofs import sealed_reading
 
     try:
         steps, blinding = decode(payload)

@@ -258,7 +258,7 @@ class TokenVault:
 
     def reading_mac(self, data: bytes) -> bytes:
         with _translated("the token does not do HMAC with SHA-512"):
-            key = _or_none(lambda: self._session.get_key(label=self._label("reading")))
+            key: Any = _or_none(lambda: self._session.get_key(label=self._label("reading")))
             if key is None:
                 key = self._session.generate_key(
                     KeyType.GENERIC_SECRET,

@@ -152,6 +152,11 @@ class Ristretto255:
         return _reduce(squeezed + bytes(_WIDE - len(squeezed)))
 
     @staticmethod
+    def reduce(wide: bytes) -> bytes:
+        """Return the scalar of 64 bytes, taken as a little-endian number."""
+        return _reduce(wide)
+
+    @staticmethod
     def random_scalar() -> bytes:
         """Return 64 random bytes reduced: a straight line, unlike libsodium's own drawing."""
         return _reduce(secrets.token_bytes(_WIDE))

@@ -28,6 +28,11 @@ def random_blinding() -> bytes:
     return _group.random_scalar()
 
 
+def blinding_of(uniform: bytes) -> bytes:
+    """Return the blinding that is made of 64 bytes which look random to everybody else."""
+    return _group.reduce(uniform)
+
+
 def is_blinding(blinding: bytes) -> bool:
     """Say whether these are a canonical scalar of 32 bytes."""
     return _group.is_scalar(blinding)

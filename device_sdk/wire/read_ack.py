@@ -13,8 +13,8 @@ from device_sdk.wire.names import as_name
 READ, UNREADABLE = "read", "unreadable"
 KEY_GONE, NOT_OPENED, MISMATCH = "key-gone", "not-opened", "commitment-mismatch"
 """Reasons of *unreadable*: the private key was erased; or one uniform reason for all that can fail
-from the RSA operation on, so that the ack is no decryption oracle; or what opened is not the reading
-that the header commits to, which tells nothing of the key."""
+from the RSA operation on, so that the ack is no decryption oracle; or what was opened is not the
+reading that the header commits to, which tells nothing of the key."""
 
 _VERDICT, _SENDER, _ID, _DIGEST, _READER, _TIME, _TOKEN, _REASON = range(1, 9)
 
