@@ -10,14 +10,16 @@ from device_sdk.trust import verify_head
 from device_sdk.wire.errors import SealgateError, TopicError
 from device_sdk.wire.log_proof import Prove
 from device_sdk.wire.query import Query
+from device_sdk.wire.reasons import Reason
 from device_sdk.wire.topics import FROM_DEVICES, Kind, Topic, Topics
-from gateway import acknowledge, admit, adopt, answer, certificates, hold
+from gateway import acknowledge, admit, adopt, answer, certificates, hold, reading_rule
 from gateway.acknowledge import AckResult
 from gateway.adopt import Found
 from gateway.effects import NOTHING, Effects, merged
 from gateway.fault_points import reached
 from gateway.link.port import Arrival
 from gateway.logs import short_id
+from gateway.reading_rule import Question
 from gateway.situation import Situation
 from gateway.standing import standing
 from gateway.store.port import Transaction
@@ -32,6 +34,12 @@ class Decision:
     """Topics at which something else stands than should."""
     query: Query | None = None
     prove: Prove | None = None
+    question: Question | None = None
+    """A proof to be verified before the message that it is of is decided again."""
+    reading: reading_rule.Found | None = None
+    """What was found out about a message on a channel with a rule for readings."""
+    refused: Reason | None = None
+    """Why a message is not held."""
     wait: bool = False
     """A read ack to be looked at again when the first reconcile has ended."""
     left: int = 0
@@ -103,17 +111,35 @@ def _from_device(tx: Transaction, topic: Topic, payload: bytes, situation: Situa
     return _distrust(topic, taken.result)
 
 
-def _send(tx: Transaction, topic: Topic, payload: bytes, situation: Situation) -> Decision:
-    held = hold.take_in(tx, topic, payload, situation)
+def decide_examined(
+    tx: Transaction, arrival: Arrival, topics: Topics, situation: Situation, *, proved: bool
+) -> Decision:
+    """Decide again about a message, now that its proof was looked at."""
+    decision = _send(tx, topics.parse(arrival.topic), arrival.payload, situation, proved)
+    if decision.done:
+        reached(f"{decision.done}-written")
+    return decision
+
+
+def _send(
+    tx: Transaction,
+    topic: Topic,
+    payload: bytes,
+    situation: Situation,
+    proved: bool | None = None,
+) -> Decision:
+    held = hold.take_in(tx, topic, payload, situation, proved)
+    if held.question is not None:
+        return Decision(question=held.question)
     if held.reason is None:
-        return Decision(effects=held.effects, done="send")
+        return Decision(effects=held.effects, reading=held.found, done="send")
     log = {
         "event": "refused",
         "sender": topic.owner,
         "message": short_id(topic.message_id),
         "reason": str(held.reason),
     }
-    return Decision(effects=held.effects, log=log)
+    return Decision(effects=held.effects, reading=held.found, refused=held.reason, log=log)
 
 
 def _read(tx: Transaction, topic: Topic, payload: bytes, situation: Situation) -> Decision:

@@ -12,9 +12,9 @@ from device_sdk.wire.envelope import Copy
 from device_sdk.wire.notice import Event
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.topics import Topic
-from gateway import events
+from gateway import events, reading_rule
 from gateway.copies import RETRY
-from gateway.effects import Effects, Tell
+from gateway.effects import NOTHING, Effects, Tell
 from gateway.lifecycle import (
     CopyState,
     MessageEvent,
@@ -22,6 +22,7 @@ from gateway.lifecycle import (
     SlotState,
     message_after,
 )
+from gateway.reading_rule import Found, Question
 from gateway.receive import Accepted, Refused, check, unpack
 from gateway.settle import close_if_settled
 from gateway.situation import Situation
@@ -40,6 +41,8 @@ class Holding(StrEnum):
     """The same message was held before: it is answered, and nothing changes."""
     FINISHED = "finished"
     """The same message has ended and been forgotten; only its tombstone is left."""
+    UNPROVED = "unproved"
+    """The proof of its reading is to be verified first. Nothing is stored."""
     REFUSED = "refused"
 
 
@@ -52,10 +55,22 @@ class Held:
     effects: Effects
     reason: Reason | None = None
     """With REFUSED only."""
+    question: Question | None = None
+    """With UNPROVED only."""
+    found: Found | None = None
+    """On a channel with a rule for readings."""
 
 
-def take_in(tx: Transaction, topic: Topic, payload: bytes, situation: Situation) -> Held:
+def take_in(
+    tx: Transaction,
+    topic: Topic,
+    payload: bytes,
+    situation: Situation,
+    proved: bool | None = None,
+) -> Held:
     """Receive and hold one envelope. It never raises over what came, so batches may share a ``tx``.
+
+    ``proved`` is what came of the question that was asked about this very envelope.
 
     A message that is known with the same digest is answered before any other check (PROTOCOL
     13.8): it was accepted once, and what has changed since is not its sender's doing.
@@ -66,20 +81,46 @@ def take_in(tx: Transaction, topic: Topic, payload: bytes, situation: Situation)
     known = _known(tx, unpacked.key, unpacked.digest)
     if known is not None and known.holding is not Holding.REFUSED:
         return known
+    if unpacked.envelope.proof and unpacked.key.sender in situation.suspended:
+        return _refuse_for(unpacked.key, unpacked.digest, Reason.QUOTA)
     accepted = check(unpacked, situation, tx.key_statement)
     if isinstance(accepted, Refused):
         return _refuse(accepted)
-    return known or _hold(tx, accepted, situation)
+    return known or _hold(tx, accepted, situation, proved)
 
 
-def _hold(tx: Transaction, accepted: Accepted, situation: Situation) -> Held:
+def _hold(tx: Transaction, accepted: Accepted, situation: Situation, proved: bool | None) -> Held:
     partial = tx.message(accepted.key)
+    if partial is None and _is_over_quota(tx, accepted, situation):
+        return _refuse_for(accepted.key, accepted.digest, Reason.QUOTA)
+    roster, found = situation.roster, None
+    if roster is not None and reading_rule.has_rule(accepted.header, roster):
+        finding = reading_rule.find(accepted.header, accepted.proof, roster, proved)
+        if finding is None:
+            return _ask(accepted)
+        found = Found(channel=accepted.header.channel, finding=finding)
+        reason = reading_rule.refusal(finding, accepted.header, roster)
+        if reason is not None:
+            return replace(_refuse_for(accepted.key, accepted.digest, reason), found=found)
     if partial is not None:
-        return _complete(tx, partial, accepted, situation.now)
+        held = _complete(tx, partial, accepted, situation.now)
+    else:
+        held = _hold_new(tx, accepted, situation.now)
+    return held if found is None else replace(held, found=found)
+
+
+def _is_over_quota(tx: Reading, accepted: Accepted, situation: Situation) -> bool:
     usage, limits = tx.usage(accepted.key.sender), situation.limits
-    if usage.messages >= limits.sender_messages or usage.size + accepted.size > limits.sender_size:
-        return _refuse(Refused(key=accepted.key, reason=Reason.QUOTA, digest=accepted.digest))
-    return _hold_new(tx, accepted, situation.now)
+    return (
+        usage.messages >= limits.sender_messages or usage.size + accepted.size > limits.sender_size
+    )
+
+
+def _ask(accepted: Accepted) -> Held:
+    question = Question(
+        key=accepted.key, header=accepted.header, digest=accepted.digest, proof=accepted.proof
+    )
+    return Held(key=accepted.key, holding=Holding.UNPROVED, effects=NOTHING, question=question)
 
 
 def _known(tx: Reading, key: MessageKey, digest: bytes) -> Held | None:
@@ -87,7 +128,7 @@ def _known(tx: Reading, key: MessageKey, digest: bytes) -> Held | None:
     message = tx.message(key)
     if message is not None:
         if message.digest != digest:
-            return _refuse(Refused(key=key, reason=Reason.ID_REUSED, digest=digest))
+            return _refuse_for(key, digest, Reason.ID_REUSED)
         if message.state is MessageState.PARTIAL:
             return None
         return _tell(key, Holding.AGAIN, events.held(message))
@@ -95,7 +136,7 @@ def _known(tx: Reading, key: MessageKey, digest: bytes) -> Held | None:
     if tombstone is None:
         return None
     if not has_digest(tx, tombstone, digest):
-        return _refuse(Refused(key=key, reason=Reason.ID_REUSED, digest=digest))
+        return _refuse_for(key, digest, Reason.ID_REUSED)
     return _tell(key, Holding.FINISHED, events.finished(key, digest))
 
 
@@ -181,6 +222,10 @@ def new_body(body: WireBody) -> Body:
         signature=body.countersignature.signature,
         ciphertext=body.ciphertext,
     )
+
+
+def _refuse_for(key: MessageKey, digest: bytes, reason: Reason) -> Held:
+    return _refuse(Refused(key=key, reason=reason, digest=digest))
 
 
 def _refuse(refused: Refused) -> Held:

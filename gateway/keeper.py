@@ -139,6 +139,10 @@ class Keeper:
         ours = self._situation.roster
         return self._roster_at_broker > (ours.version if ours is not None else 0)
 
+    def suspend(self, devices: frozenset[str]) -> None:
+        """Look at no proof of these devices, and of no others, until further notice."""
+        self._situation = replace(self._situation, suspended=devices)
+
     def end_reconcile(self) -> None:
         """The first reconcile has ended: the ledger knows what stands at the broker."""
         self._situation = replace(self._situation, reconciled=True)

@@ -5,9 +5,11 @@ from device_sdk.wire.topics import Topics
 from gateway.bundle import BundleWatch
 from gateway.deliver import Deliverer, Errand
 from gateway.effects import NOTHING, Effects
+from gateway.examiner import Examiner
 from gateway.keeper import Keeper
 from gateway.link.port import Connection
 from gateway.log_head import LogHead
+from gateway.metrics import Metrics
 from gateway.presence import Presence
 from gateway.requests import Requests
 from gateway.session import Session
@@ -25,9 +27,15 @@ class Parts:
     """
 
     def __init__(
-        self, keeper: Keeper, topics: Topics, ledger_id: bytes, requests: Requests | None = None
+        self,
+        keeper: Keeper,
+        topics: Topics,
+        ledger_id: bytes,
+        requests: Requests | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.keeper = keeper
+        self._metrics = metrics or Metrics()
         self._requests = requests
         self.name = keeper.name
         self._topics = topics
@@ -35,6 +43,7 @@ class Parts:
         self.teller = Teller(keeper, topics, ledger_id)
         self.presence = Presence(keeper, topics, ledger_id, self.name)
         self.log_head = LogHead(keeper, topics, self.name)
+        self.examiner = Examiner(keeper, topics, self.carry_out, self._metrics)
         self.upkeep = Upkeep(keeper, topics, self.deliverer, self.carry_out)
         self.upkeep.on_tick = self._on_tick
         self._left: dict[str, int] = {}
@@ -70,6 +79,8 @@ class Parts:
             log_head=self.log_head,
             carry_out=self.carry_out,
             requests=self._requests,
+            examiner=self.examiner,
+            metrics=self._metrics,
         )
         # What nobody could judge is cleared in time also if connections do not last as long.
         self._session.sweeper.left = self._left
@@ -107,5 +118,6 @@ class Parts:
         self.deliverer.visit(map(page, stale))
 
     def _on_tick(self) -> None:
+        self._metrics.write()
         if self._session is not None:
             self._session.sweeper.clear_overdue()

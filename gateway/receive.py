@@ -50,6 +50,8 @@ class Accepted:
     """One a reader, by reader id."""
     excused: dict[str, int]
     """Readers that the owner has revoked, with the roster version that did it."""
+    proof: bytes
+    """Of the reading that the header names; nobody has looked at it. Empty if there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +117,7 @@ def _check(unpacked: Unpacked, situation: Situation, find_key: KeyLookup) -> Acc
         size=unpacked.size,
         copies=copies,
         excused=excused,
+        proof=envelope.proof,
     )
 
 

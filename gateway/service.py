@@ -22,6 +22,7 @@ from gateway.link.address import BrokerAddress
 from gateway.link.paho import PahoLink
 from gateway.link.port import Connection, Credentials, LinkError, LinkLostError
 from gateway.login import Doorkeeper, operator_password, own_credentials
+from gateway.metrics import Metrics
 from gateway.own_certificate import OwnCertificate
 from gateway.parts import Parts
 from gateway.requests import Requests
@@ -106,12 +107,14 @@ class Gateway:
             await watch.take_first()
         requests = Requests(settings.data)
         ledger_id = await keeper.read(lambda tx: tx.ledger_id())
-        parts = Parts(keeper, self._topics, ledger_id, requests)
+        metrics = Metrics(settings.metrics_file)
+        parts = Parts(keeper, self._topics, ledger_id, requests, metrics)
         requests.tidy(keeper.roster)
         async with self._broker(keeper) as address, asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.upkeep.run(settings.tick))
             tasks.create_task(parts.upkeep.publish_due(settings.tick))
             tasks.create_task(parts.upkeep.erase())
+            tasks.create_task(parts.examiner.run())
             if watch is not None:
                 tasks.create_task(parts.follow(watch, settings.bundle_poll))
             await self._stay_connected(parts, address)

@@ -11,11 +11,13 @@ from gateway.decide import Decision
 from gateway.deliver import Deliverer, Errand
 from gateway.effects import Effects
 from gateway.enquire import Enquiries
+from gateway.examiner import Examiner
 from gateway.fault_points import reached
 from gateway.intake import Intake
 from gateway.keeper import Keeper
 from gateway.link.port import Arrival, Connection
 from gateway.log_head import LogHead
+from gateway.metrics import Metrics
 from gateway.presence import Presence
 from gateway.prover import Prover
 from gateway.reconcile import Sweeper, always_subscribed
@@ -39,6 +41,8 @@ class Session:
         log_head: LogHead,
         carry_out: Callable[[Effects], Errand],
         requests: Requests | None,
+        examiner: Examiner,
+        metrics: Metrics,
     ) -> None:
         marker = topics.notice(name)
         self._connection = connection
@@ -51,6 +55,8 @@ class Session:
         self._log_head = log_head
         self._carry_out = carry_out
         self._requests = requests
+        self._examiner = examiner
+        self._metrics = metrics
         self._log = structlog.get_logger("gateway.session")
         self._intake = Intake(connection, keeper, topics, marker, self)
         self._prover = Prover(keeper, topics, name, log_head.shown)
@@ -121,7 +127,10 @@ class Session:
     def on_decision(self, arrival: Arrival, decision: Decision) -> None:
         if arrival.retained:
             self.sweeper.note_retained(arrival, decision)
+        self._metrics.note(decision)
         self._carry_out(decision.effects)
+        if decision.question is not None:
+            self._examiner.ask(arrival, decision.question)
         if decision.visit:
             self._deliverer.visit(decision.visit)
         if decision.is_request and self._requests is not None:

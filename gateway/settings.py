@@ -80,6 +80,8 @@ class Settings(BaseSettings):
     confirm_clock: bool = False
     """Believe the machine's clock at this start, however far it is ahead of the ledger."""
 
+    metrics_file: Path | None = None
+    """Written at every tick with figures in Prometheus' text format; outside of ``data``."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
 

@@ -40,5 +40,7 @@ class Situation:
     reconciled: bool = True
     """The first reconcile has ended: only then is *unknown* the truth (PROTOCOL 13.6)."""
     limits: Limits = Limits()
+    suspended: frozenset[str] = frozenset()
+    """Devices whose latest proofs did not verify: for a while none of them is looked at."""
     certificates: Mapping[str, MemberCertificate] | None = None
     """Those that the owner's bundle has; None without a bundle, when nobody can say."""

@@ -208,13 +208,14 @@ def show(ctx: typer.Context, directory: FleetDirectory, as_json: AsJson = False)
     if overview.channels:
         terminal.say("")
         terminal.table(
-            ["channel", "readers", "senders", "held for"],
+            ["channel", "readers", "senders", "held for", "readings"],
             [
                 [
                     channel.name,
                     " ".join(channel.readers),
                     " ".join(channel.senders),
                     duration(channel.lifetime),
+                    channel.readings or "-",
                 ]
                 for channel in overview.channels
             ],

@@ -1,6 +1,7 @@
 """``sealgate fleet channel``: named sets of readers and permitted senders."""
 
-from typing import Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +15,9 @@ from gateway.cli.fleet_common import (
     change,
 )
 from gateway.cli.terminal import AsJson
+
+if TYPE_CHECKING:
+    from gateway.owner.signing import Members
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -32,8 +36,19 @@ Senders = Annotated[
 ]
 
 
+class Mode(StrEnum):
+    """What becomes of messages that do not keep to a channel's rule for readings."""
+
+    OFF = "off"
+    OBSERVE = "observe"
+    REQUIRE = "require"
+
+
 @app.command(
-    "set", epilog="Example: sealgate fleet channel set ./fleet air --reader hub --sender thermo-1"
+    "set",
+    epilog="Examples: sealgate fleet channel set ./fleet air --reader hub --sender thermo-1; "
+    "sealgate fleet channel set ./fleet air --reading celsius --scale 0.1 --range=-40..125 "
+    "--mode require",
 )
 def set_(
     ctx: typer.Context,
@@ -48,21 +63,52 @@ def set_(
             help="Its messages are held so long by default: 900, 12h, 7d [as it was, or 7d].",
         ),
     ] = None,
+    reading: Annotated[
+        str | None,
+        typer.Option(
+            metavar="UNIT",
+            help="Its messages are to be readings in this unit, proved to be in --range.",
+        ),
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(metavar="STEP", help="Readings are whole steps of it [1].")
+    ] = None,
+    span: Annotated[
+        str | None, typer.Option("--range", metavar="LOW..HIGH", help="Both ends are in it.")
+    ] = None,
+    mode: Annotated[
+        Mode | None,
+        typer.Option(
+            help="What becomes of other messages: held and counted, or refused; off is no rule.",
+            show_default="observe",
+        ),
+    ] = None,
     valid_days: ValidDays = 365,
     dry_run: DryRun = False,
     passphrase_file: PassphraseFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a channel, or give one other readers and senders than it had."""
+    """Make a channel, or change one: whatever is not named stays as it is.
+
+    A rule for readings (experimental) is given by --reading, --scale, --range and --mode; another
+    one refuses readings by the former that are still on their way.
+    """
     from gateway.owner import changes
+    from gateway.owner.reading_rules import RuleWish, set_reading_rule
 
     seconds = None if lifetime is None else as_lifetime(lifetime)
+    wish = RuleWish(unit=reading, scale=scale, span=span, mode=mode and mode.value)
+
+    def edit(members: "Members", version: int) -> "Members":
+        changed = changes.set_channel(
+            members, name, readers=reader or (), senders=sender or (), lifetime=seconds
+        )
+        return changed if wish.is_empty else set_reading_rule(changed, name, wish, version)
+
     change(
         ctx.obj,
         directory,
-        lambda members, _version: changes.set_channel(
-            members, name, readers=reader or (), senders=sender or (), lifetime=seconds
-        ),
+        edit,
         valid_days=valid_days,
         dry_run=dry_run,
         passphrase_file=passphrase_file,

@@ -51,6 +51,10 @@ def serve(
             help="Believe this machine's clock, however far it is ahead of the ledger.",
         ),
     ] = False,
+    metrics_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Figures for Prometheus' textfile collector go there."),
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")
     ] = None,
@@ -84,5 +88,6 @@ def serve(
         confirm_clock=confirm_clock or None,
         log_level=log_level,
         log_format=log_format,
+        metrics_file=metrics_file,
     )
     run(settings)

@@ -43,13 +43,14 @@ def set_channel(
     members: Members,
     name: str,
     *,
-    readers: Iterable[str],
-    senders: Iterable[str],
+    readers: Iterable[str] = (),
+    senders: Iterable[str] = (),
     lifetime: int | None = None,
 ) -> Members:
     """Make a channel, or give one other readers and senders.
 
-    ``lifetime`` is in seconds; None keeps what it has, or gives a new channel seven days.
+    ``lifetime`` is in seconds; None keeps what it has, or gives a new channel seven days. A channel
+    that is there keeps its readers or its senders where none are named.
 
     Raises:
         NotChangedError: a name that is no channel's, somebody who is not an active device of the
@@ -60,11 +61,13 @@ def set_channel(
     if lifetime is None:
         lifetime = DEFAULT_LIFETIME if known is None else known.lifetime
     _check_lifetime(lifetime)
-    entry = ChannelEntry(
-        readers=_members_of(members.devices, name, "reader", readers),
-        senders=_members_of(members.devices, name, "sender", senders),
-        lifetime=lifetime,
-    )
+    known = known or ChannelEntry(readers=(), senders=(), lifetime=lifetime)
+    named, permitted = set(readers), set(senders)
+    if named or not known.readers:
+        known = replace(known, readers=_members_of(members.devices, name, "reader", named))
+    if permitted or not known.senders:
+        known = replace(known, senders=_members_of(members.devices, name, "sender", permitted))
+    entry = replace(known, lifetime=lifetime)
     return replace(members, channels={**members.channels, name: entry})
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from device_sdk.wire.limits import DAY
+from device_sdk.wire.reading_policy import ReadingRule
 from device_sdk.wire.roster_page import ChannelEntry, DeviceEntry
 from device_sdk.wire.suites import fingerprint
 from gateway.owner.signing import Members
@@ -118,7 +119,18 @@ def _channel_changes(old: ChannelEntry, new: ChannelEntry) -> tuple[str, ...]:
             details.append(f"{what} {' '.join(signed)}")
     if old.lifetime != new.lifetime:
         details.append(f"lifetime {duration(new.lifetime)}")
+    if old.reading != new.reading:
+        details.append(f"readings: {describe(new.reading)}")
     return tuple(details)
+
+
+def describe(rule: ReadingRule | None) -> str:
+    """Return what a channel demands of readings, for people."""
+    if rule is None:
+        return "no rule"
+    policy = rule.policy
+    low, high = policy.value_of(policy.low), policy.value_of(policy.high)
+    return f"{rule.mode} {low:f}..{high:f} {policy.unit} in steps of {policy.step:f}"
 
 
 def duration(seconds: int) -> str:

@@ -8,6 +8,7 @@ from device_sdk.trust import Roster
 from device_sdk.wire.roster_page import DeviceEntry
 from device_sdk.wire.suites import fingerprint
 from gateway.owner.bundle import PublicBundle
+from gateway.owner.difference import describe
 from gateway.owner.errors import FleetError
 from gateway.owner.register import Register
 
@@ -38,6 +39,8 @@ class Channel:
     senders: tuple[str, ...]
     lifetime: int
     """Seconds for which its messages are held by default."""
+    readings: str
+    """What it demands of readings, for people; empty if nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +83,11 @@ def read_overview(directory: Path, *, now: int) -> Overview:
         ),
         channels=tuple(
             Channel(
-                name=name, readers=entry.readers, senders=entry.senders, lifetime=entry.lifetime
+                name=name,
+                readers=entry.readers,
+                senders=entry.senders,
+                lifetime=entry.lifetime,
+                readings=describe(entry.reading) if entry.reading is not None else "",
             )
             for name, entry in sorted(roster.channels.items())
         ),

@@ -1,0 +1,91 @@
+"""Whether a message keeps to its channel's rule for readings (PROTOCOL 17.3). Pure.
+
+The proof itself takes milliseconds and is verified elsewhere (`gateway.examiner`): here is decided
+whether it is needed, and what follows from it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from device_sdk.trust import Roster
+from device_sdk.wire.header import Header
+from device_sdk.wire.reading_policy import REQUIRE, ReadingRule
+from device_sdk.wire.reasons import Reason
+from gateway.store.records import MessageKey
+
+
+class Finding(StrEnum):
+    """What was found out about a message on a channel with a rule."""
+
+    PROVED = "proved"
+    ABSENT = "absent"
+    """It says of itself that it is no reading."""
+    POLICY_CHANGED = "policy-changed"
+    POLICY_UNKNOWN = "policy-unknown"
+    """Its policy is newer than the roster known here."""
+    NOT_PROVED = "not-proved"
+    """There is no proof, or it does not verify."""
+
+
+_REASONS = {
+    Finding.ABSENT: Reason.READING_REQUIRED,
+    Finding.POLICY_CHANGED: Reason.POLICY_CHANGED,
+    Finding.POLICY_UNKNOWN: Reason.POLICY_UNKNOWN,
+    Finding.NOT_PROVED: Reason.PROOF_INVALID,
+}
+
+
+def find(header: Header, proof: bytes, roster: Roster, proved: bool | None) -> Finding | None:
+    """Return what is known about a message on a channel with a rule; None if nobody has looked.
+
+    ``proved`` is what the examination of ``proof`` has shown; None before there was one.
+    """
+    reading = header.reading
+    if reading is None:
+        return Finding.ABSENT
+    if reading.policy != rule_of(header, roster).policy:
+        is_newer = reading.policy.version > roster.version
+        return Finding.POLICY_UNKNOWN if is_newer else Finding.POLICY_CHANGED
+    if not proof:
+        return Finding.NOT_PROVED
+    if proved is None:
+        return None
+    return Finding.PROVED if proved else Finding.NOT_PROVED
+
+
+def refusal(finding: Finding, header: Header, roster: Roster) -> Reason | None:
+    """Return why a message is refused; None if it is held, as where its channel only observes."""
+    if rule_of(header, roster).mode != REQUIRE:
+        return None
+    return _REASONS.get(finding)
+
+
+def has_rule(header: Header, roster: Roster) -> bool:
+    """Tell whether anything is demanded of the messages on a channel."""
+    channel = roster.channels.get(header.channel)
+    return channel is not None and channel.reading is not None
+
+
+def rule_of(header: Header, roster: Roster) -> ReadingRule:
+    """Return the rule of a channel that `has_rule`."""
+    rule = roster.channels[header.channel].reading
+    assert rule is not None  # noqa: S101
+    return rule
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What was found out about one message."""
+
+    channel: str
+    finding: Finding
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """A proof to be verified; its message was accepted but for that."""
+
+    key: MessageKey
+    header: Header
+    digest: bytes
+    proof: bytes
