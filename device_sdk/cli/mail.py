@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -36,10 +37,20 @@ _UNITS = {
 
 def send(
     ctx: typer.Context,
-    payload: Annotated[
-        str, typer.Argument(metavar="TEXT", help="What to send; - is standard input.")
-    ],
     directory: Directory,
+    payload: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TEXT]", help="What to send; - is standard input.", show_default=False
+        ),
+    ] = None,
+    reading: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Instead of TEXT: a number that is proved to be in the channel's range.",
+        ),
+    ] = None,
     to: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A reader; may be given several times."),
@@ -90,10 +101,18 @@ def send(
     terminal: Terminal = ctx.obj
     if bool(to) == (channel is not None):
         raise typer.BadParameter("expected either --to or --channel")
+    if (payload is None) == (reading is None):
+        raise typer.BadParameter("expected either a text or --reading")
+    if reading is not None and channel is None:
+        raise typer.BadParameter("a reading goes to a --channel")
     life = None if lifetime is None else _lifetime(lifetime)
-    content = _payload(payload)
+    number = None if reading is None else _number(reading)
+    content = "" if payload is None else _payload(payload)
     with _open(ctx, directory, passphrase_file, broker, password_file, ca) as opened:
-        sent = opened.send(content, to or None, channel=channel, lifetime=life, timeout=timeout)
+        if number is not None and channel is not None:
+            sent = opened.send_reading(number, channel=channel, lifetime=life, timeout=timeout)
+        else:
+            sent = opened.send(content, to or None, channel=channel, lifetime=life, timeout=timeout)
         for reader, why in sent.left_out.items():
             terminal.warn(f"{reader} is left out ({why})")
         sent.wait_held(timeout)
@@ -256,6 +275,14 @@ def _lifetime(text: str) -> timedelta:
     return int(match[1]) * _UNITS[match[2]]
 
 
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        # It may be half a reading: it is not quoted.
+        raise typer.BadParameter("--reading is a number such as 21.5") from None
+
+
 def _payload(text: str) -> str | bytes:
     """Return the argument, or standard input; what is no text stays bytes."""
     if text != "-":
@@ -295,6 +322,8 @@ def _text_printer(terminal: Terminal) -> "Callable[[Message], None]":
         if text is None:
             terminal.warn(f"message {message.message_id[:8]} is no UTF-8 text: shown as base64")
             text = as_base64(message.payload)
+        if message.reading is not None:
+            text = f"{text} {message.reading.unit}"
         terminal.say(harmless(text) if sys.stdout.isatty() else text)
 
     return show

@@ -31,7 +31,27 @@ def message_as_json(message: Message) -> dict[str, Any]:
         "content_type": message.content_type,
         "sequence": message.sequence,
         "missed": [[numbers[0], numbers[-1]] for numbers in message.missed],
+        **_reading(message),
         **({"base64": as_base64(message.payload)} if text is None else {"text": text}),
+    }
+
+
+def _reading(message: Message) -> dict[str, Any]:
+    """Return a checked reading; its value is text, as JSON's numbers are floats elsewhere."""
+    reading = message.reading
+    if reading is None:
+        return {}
+    policy = reading.policy
+    return {
+        "reading": {
+            "value": reading.text(),
+            "unit": reading.unit,
+            "low": f"{policy.value_of(policy.low):f}",
+            "high": f"{policy.value_of(policy.high):f}",
+            "step": f"{policy.step:f}",
+            "policy_version": policy.version,
+            "is_current": reading.is_current,
+        }
     }
 
 

@@ -31,6 +31,10 @@ class Home(Shell):
         self._serve: subprocess.Popen[str] | None = None
         self.url = broker
 
+    def use_broker(self, url: str) -> None:
+        """Let the gateway work beside a broker instead of its own."""
+        self._broker = self.url = url
+
     def serve(self) -> None:
         """Start the gateway, at the same address as before, and wait until it serves."""
         if self._broker:
