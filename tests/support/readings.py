@@ -11,6 +11,8 @@ CELLAR = "cellar"
 POLICY = ReadingPolicy(version=7, unit="celsius", exponent=-1, mantissa=1, low=-400, high=1250)
 """Tenths of a degree, from -40 to 125: a proof of 11 bits."""
 PROOF_SIZE = 128 * 11 + 64
+ORDER = 2**252 + 27742317777372353535851937790883648493
+"""How many elements the group has: blindings are below it."""
 BLINDING = (5).to_bytes(32, "little")
 
 

@@ -27,10 +27,9 @@ from device_sdk.wire.header import Header
 from device_sdk.wire.reading_policy import MAX_STEPS, OBSERVE, ReadingPolicy
 from device_sdk.wire.roster_page import ChannelEntry
 from tests.support.fleet import NOW, Fleet
-from tests.support.readings import BLINDING, CELLAR, POLICY, committed, content, rule
+from tests.support.readings import BLINDING, CELLAR, ORDER, POLICY, committed, content, rule
 
 WIDE = replace(POLICY, exponent=0, mantissa=3, low=MAX_STEPS - 9, high=MAX_STEPS)
-ORDER = 2**252 + 27742317777372353535851937790883648493
 
 
 class Shown(float):

@@ -100,6 +100,45 @@ def test_no_private_key_comes_out_of_the_token(token: SoftToken, tmp_path: Path)
     assert set(json.loads(found)) <= {"AttributeSensitive", "AttributeTypeInvalid"}
 
 
+def test_the_key_of_readings_is_made_once_and_never_comes_out_of_the_token(
+    token: SoftToken, tmp_path: Path
+) -> None:
+    program = """
+        from pkcs11 import Attribute, ObjectClass
+
+        def told(place):
+            vault = TokenVault(directory / "token", place, pin.encode())
+            macs = [vault.reading_mac(data).hex() for data in (b"one", b"two", b"one")]
+            secrets = {Attribute.CLASS: ObjectClass.SECRET_KEY}
+            found = vault._session.get_objects(secrets)
+            (key,) = [key for key in found if key[Attribute.LABEL] == vault._label("reading")]
+            assert key[Attribute.SENSITIVE] and not key[Attribute.EXTRACTABLE]
+            try:
+                value = key[Attribute.VALUE].hex()
+            except pkcs11.exceptions.PKCS11Error as error:
+                value = type(error).__name__
+            vault.close()
+            return [macs, value]
+
+        directory.mkdir(exist_ok=True)
+        tags = directory / "tags"
+        if not tags.exists():  # two devices of one name
+            places = [TokenPlace.choose(module, label, "hub") for _ in range(2)]
+            tags.write_text(json.dumps([place.tag for place in places]))
+        where = {"module": str(module), "token": label}
+        places = [TokenPlace(tag=tag, **where) for tag in json.loads(tags.read_text())]
+        print(json.dumps([told(place) for place in places]))
+        """
+    first = json.loads(run(token, tmp_path / "hub", program))
+    assert json.loads(run(token, tmp_path / "hub", program)) == first
+    (macs, value), (other_macs, _) = first
+    assert value == "AttributeSensitive"
+    one, two, again = macs
+    assert one == again
+    assert len({one, two, *other_macs}) == 4
+    assert len(bytes.fromhex(one)) == 64
+
+
 def test_reader_keys_are_renewed_and_erased_in_the_token(token: SoftToken, tmp_path: Path) -> None:
     run(
         token,
