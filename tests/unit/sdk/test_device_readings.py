@@ -5,6 +5,7 @@ import hmac
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -31,6 +32,7 @@ from device_sdk.file_vault import READING_FILE, FileVault
 from device_sdk.inbox import UNREADABLE_BURST
 from device_sdk.key_file import load_secret, write_private_file
 from device_sdk.proofs import pedersen, sealed_reading
+from device_sdk.proofs.errors import ProofError
 from device_sdk.wire import cose
 from device_sdk.wire.envelope import Envelope
 from device_sdk.wire.header import Header
@@ -124,7 +126,7 @@ def test_what_is_published_carries_a_proof_for_this_message_that_a_gateway_verif
         assert header.reading is not None
         assert header.reading.policy == POLICY
     digest = cellar.desk.digests[second.body.header.message_id][1]
-    with pytest.raises(sealed_reading.ProofError):
+    with pytest.raises(ProofError):
         sealed_reading.verify(second.body.header, digest, fleet_id, first.proof)
 
 
@@ -330,7 +332,7 @@ def test_the_key_of_readings_is_the_devices_alone_and_stays_as_it_is(
     )
 
 
-DAMAGES = {
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda data: b"",
     "cut off": lambda data: data[:-2],
     "longer": lambda data: data + b"00",
