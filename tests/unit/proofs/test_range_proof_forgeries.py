@@ -57,6 +57,9 @@ def test_another_length_is_refused() -> None:
     for more in (b"\0", bytes(32), PROOF):
         assert refused(PROOF + more)
         assert refused(more + PROOF)
+    # A piece too many before the end must not become one that nobody looks at.
+    for index in range(PIECES):
+        assert refused(PROOF[: 32 * index] + bytes(32) + PROOF[32 * index :])
 
 
 def test_a_scalar_with_the_order_added_is_refused() -> None:
