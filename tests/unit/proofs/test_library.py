@@ -43,3 +43,17 @@ def test_without_the_library_the_error_says_what_to_install(
     monkeypatch.setitem(sys.modules, "rbcl", None)
     with pytest.raises(ProofsNotInstalledError, match=r"pip install 'sealgate\[proofs\]'"):
         library.load()
+
+
+def test_a_library_that_cannot_be_loaded_is_an_error_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Unloadable:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "rbcl":
+                raise OSError("failed to map segment from shared object")
+
+    monkeypatch.delitem(sys.modules, "rbcl", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Unloadable(), *sys.meta_path])
+    with pytest.raises(ProofsNotInstalledError, match="failed to map segment"):
+        library.load()
