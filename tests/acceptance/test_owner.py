@@ -91,14 +91,15 @@ def test_channels_are_set_added_to_shown_and_removed(mail: Shell) -> None:
         *("--reader", "phone", "--sender", "hub", "--dry-run"),
     )  # fmt: skip
     shown = mail.ok("fleet", "show", "./fleet/public", "--json").json["channels"]
-    (air,) = shown
-    assert air == {
-        "name": "air",
-        "readers": ["hub", "phone"],
-        "senders": ["hub"],
-        "lifetime": 7 * 86400,
-        "readings": "",
-    }
+    assert shown == [
+        {
+            "name": "air",
+            "readers": ["hub", "phone"],
+            "senders": ["hub"],
+            "lifetime": 7 * 86400,
+            "readings": "",
+        }
+    ]
     assert "air" in mail.ok("fleet", "show", "./fleet").out.splitlines()[-1]
     mail.ok(*channel, "remove", "./fleet", "air")
     assert mail.ok("fleet", "show", "./fleet", "--json").json["channels"] == []

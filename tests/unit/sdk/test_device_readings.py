@@ -5,6 +5,7 @@ import hmac
 import os
 import shutil
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -28,14 +29,16 @@ from device_sdk import (
     UnknownChannelError,
     readings,
 )
-from device_sdk.file_vault import READING_FILE, FileVault
+from device_sdk.file_vault import FileVault
 from device_sdk.inbox import UNREADABLE_BURST
 from device_sdk.key_file import load_secret, write_private_file
+from device_sdk.keystore import KeyStore
 from device_sdk.proofs import pedersen, sealed_reading
 from device_sdk.proofs.errors import ProofError
 from device_sdk.wire import cose
 from device_sdk.wire.envelope import Envelope
 from device_sdk.wire.header import Header
+from device_sdk.wire.limits import READING_KEY_KEPT, READING_KEY_PERIOD
 from device_sdk.wire.read_ack import MISMATCH, ReadAck
 from device_sdk.wire.reading_policy import OBSERVE
 from device_sdk.wire.roster_page import ChannelEntry
@@ -82,6 +85,11 @@ def sealed(fleet: HubFleet) -> list[Envelope]:
     """Return what thermo-1 has published, each message once."""
     carried = {one.topic: one.payload for one in fleet.hub.wait_for(SENT)}
     return [Envelope.decode(payload) for payload in carried.values()]
+
+
+def reading_keys(fleet: HubFleet) -> list[Path]:
+    """Return the files of thermo-1's keys of readings."""
+    return sorted((fleet.directory / "thermo-1").glob("reading-*.key"))
 
 
 def commitment(envelope: Envelope) -> bytes:
@@ -173,7 +181,7 @@ def test_what_cannot_be_sent_is_an_error_and_leaves_nothing(cellar: HubFleet) ->
         await_roster(device, cellar.desk.version)
         with pytest.raises(NotPermittedError):
             device.send_reading(21.5, channel=CELLAR, timeout=0)
-    assert not (cellar.directory / "thermo-1" / READING_FILE).exists()
+    assert reading_keys(cellar) == []
 
 
 def test_a_full_outbox_takes_no_reading(cellar: HubFleet) -> None:
@@ -274,7 +282,8 @@ def test_a_sender_that_lies_much_is_answered_slowly_and_holds_nobody_up(
 
 def recomputed(fleet: HubFleet, header: Header) -> bytes:
     """Calculate a blinding from what is in the device's directory, as PROTOCOL 17.2 says."""
-    secret = bytes.fromhex((fleet.directory / "thermo-1" / READING_FILE).read_text())
+    path = fleet.directory / "thermo-1" / f"reading-{header.issued // 2_592_000}.key"
+    secret = bytes.fromhex(path.read_text())
     made_of = cbor2.dumps([header.channel, header.sequence, header.message_id])
     number = int.from_bytes(hmac.new(secret, made_of, hashlib.sha512).digest(), "little")
     return (number % ORDER).to_bytes(32, "little")
@@ -317,18 +326,18 @@ def test_a_device_that_was_put_back_from_a_backup_uses_no_blinding_twice(
 def test_the_key_of_readings_is_the_devices_alone_and_stays_as_it_is(
     cellar: HubFleet,
 ) -> None:
-    path = cellar.directory / "thermo-1" / READING_FILE
     with cellar.open("thermo-1") as device:
         device.send("21.5", channel="air").wait_held(10)
-    assert not path.exists()  # before it is needed
+    assert reading_keys(cellar) == []  # before it is needed
     send(cellar, 21.5)
+    (path,) = reading_keys(cellar)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    before = path.read_bytes()
+    before = path.read_text()
     send(cellar, 21.5)
-    assert path.read_bytes() == before
-    assert not any(before.strip() in carried.payload for carried in cellar.hub.carried)
+    assert path.read_text() == before
+    secrets = {before.strip().encode(), bytes.fromhex(before)}
     assert not any(
-        bytes.fromhex(before.decode()) in carried.payload for carried in cellar.hub.carried
+        secret in carried.payload for carried in cellar.hub.carried for secret in secrets
     )
 
 
@@ -345,11 +354,11 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 def test_a_damaged_key_of_readings_is_an_error_and_never_replaced(
     cellar: HubFleet, name: str
 ) -> None:
-    path = cellar.directory / "thermo-1" / READING_FILE
+    path = cellar.directory / "thermo-1" / f"reading-{this_period()}.key"
     write_private_file(path, DAMAGES[name](b"ab" * 32 + b"\n"))
     damaged = path.read_bytes()
     with cellar.open("thermo-1") as device:
-        with pytest.raises(KeyFileError, match=r"reading\.key is damaged"):
+        with pytest.raises(KeyFileError, match=r"reading-\d+\.key is damaged"):
             device.send_reading(21.5, channel=CELLAR)
         assert device.sent() == []
         device.send("21.5", channel="air").wait_held(10)
@@ -358,7 +367,8 @@ def test_a_damaged_key_of_readings_is_an_error_and_never_replaced(
 
 def test_a_key_of_readings_that_others_may_read_is_refused(cellar: HubFleet) -> None:
     send(cellar, 21.5)
-    (cellar.directory / "thermo-1" / READING_FILE).chmod(0o640)
+    (path,) = reading_keys(cellar)
+    path.chmod(0o640)
     with cellar.open("thermo-1") as device, pytest.raises(KeyFileError, match="chmod 600"):
         device.send_reading(21.5, channel=CELLAR)
 
@@ -366,8 +376,9 @@ def test_a_key_of_readings_that_others_may_read_is_refused(cellar: HubFleet) -> 
 def test_under_a_passphrase_the_key_of_readings_is_encrypted_like_the_others(
     tmp_path: Path,
 ) -> None:
-    path = tmp_path / READING_FILE
-    mac = FileVault(tmp_path, b"correct horse").reading_mac(b"data")
+    mac = FileVault(tmp_path, b"correct horse").reading_mac(686, b"data")
+    (path,) = tmp_path.iterdir()
+    assert path.name == "reading-686.key"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert b"ENCRYPTED" in path.read_bytes().splitlines()[0]
     secret = load_secret(path, b"correct horse", size=32)
@@ -376,7 +387,41 @@ def test_under_a_passphrase_the_key_of_readings_is_encrypted_like_the_others(
     assert secret.hex().encode() not in path.read_bytes()
     for wrong in (None, b"battery staple"):
         with pytest.raises(PassphraseError):
-            FileVault(tmp_path, wrong).reading_mac(b"data")
+            FileVault(tmp_path, wrong).reading_mac(686, b"data")
+
+
+def this_period() -> int:
+    return int(time.time()) // READING_KEY_PERIOD
+
+
+def test_each_period_has_a_key_of_its_own_until_it_is_erased(tmp_path: Path) -> None:
+    vault = FileVault(tmp_path, None)
+    macs = {period: vault.reading_mac(period, b"data") for period in (7, 8, 9)}
+    assert len(set(macs.values())) == 3
+    again = FileVault(tmp_path, None)
+    assert again.reading_periods() == {7, 8, 9}
+    assert {period: again.reading_mac(period, b"data") for period in macs} == macs
+    for one in (vault, again):
+        one.erase_reading_key(9)
+        one.erase_reading_key(6)  # which never was
+        assert one.reading_periods() == {7, 8}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["reading-7.key", "reading-8.key"]
+    assert vault.reading_mac(8, b"data") == macs[8]
+    assert vault.reading_mac(9, b"data") != macs[9]  # another one: the first is gone for good
+
+
+def test_a_key_of_readings_is_erased_once_its_period_is_long_over(
+    made_devices: Path, tmp_path: Path
+) -> None:
+    directory = shutil.copytree(made_devices / "thermo-1", tmp_path / "thermo-1")
+    now = int(time.time())
+    with KeyStore.open(directory, None) as store:
+        store.reading_mac(b"data", issued=now)
+        end = (this_period() + 1) * READING_KEY_PERIOD + READING_KEY_KEPT
+        store.erase_expired(now=end)
+        assert len(list(directory.glob("reading-*.key"))) == 1
+        store.erase_expired(now=end + 1)
+        assert list(directory.glob("reading-*.key")) == []
 
 
 # ------------------------------ without the library

@@ -293,4 +293,4 @@ def test_a_clock_that_was_set_back_does_not_revive_an_expired_roster(
         with hub_fleet.open("thermo-1") as device:
             device.waiting(10)  # the gateway has been heard
             with pytest.raises(RosterExpiredError):
-                device.send("21.5", to=["hub"])
+                device.send("21.5", to=["hub"], timeout=0)
