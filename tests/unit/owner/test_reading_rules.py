@@ -171,6 +171,10 @@ def test_readers_senders_and_lifetime_that_are_not_named_stay_as_they_are() -> N
         (RuleWish(unit="celsius", scale="1.000000001", span="0..1.000000001"), "mantissa"),
         (RuleWish(unit="\N{DEGREE SIGN}C", span="0..9"), "unit"),
         (RuleWish(unit="x" * 33, span="0..9"), "unit"),
+        (
+            RuleWish(unit="celsius", scale="1." + "0" * 29 + "1", span="0..1." + "0" * 29 + "1"),
+            "exponent",
+        ),
         # What is not quite a whole step is none, however little is missing.
         (RuleWish(unit="celsius", span="0..9." + "0" * 29 + "1"), "whole steps of 1"),
         (RuleWish(unit="celsius", span="0..9." + "0" * 40 + "1"), "usual size"),
