@@ -91,7 +91,8 @@ def set_(
     """Make a channel, or change one: whatever is not named stays as it is.
 
     A rule for readings (experimental) is given by --reading, --scale, --range and --mode; another
-    one refuses readings by the former that are still on their way.
+    one refuses readings by the former that are still on their way. Devices and gateways that are
+    older than such rules refuse a roster with one: update all of them first.
     """
     from gateway.owner import changes
     from gateway.owner.reading_rules import RuleWish, set_reading_rule
