@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from device_sdk.outbox_limits import OutboxLimits
     from device_sdk.outgoing import State
     from device_sdk.reader_key import BrokenReaderKeyError
+    from device_sdk.proofs.errors import ProofsNotInstalledError
     from device_sdk.readings import Reading
     from device_sdk.sent import Outcome, Sent, SentRecord
     from device_sdk.status import GatewayStatus, LogStatus, ReaderKeyStatus, Status
@@ -119,6 +120,7 @@ __all__ = [
     "OwnCertificateError",
     "PassphraseError",
     "PayloadError",
+    "ProofsNotInstalledError",
     "ReaderKeyStatus",
     "ReadersError",
     "Reading",
@@ -155,6 +157,7 @@ _HOMES = (
     "outgoing",
     "outbox_limits",
     "readings",
+    "proofs.errors",
     "message",
     "sent",
     "log_report",

@@ -219,3 +219,9 @@ def test_a_rule_that_comes_changes_or_goes_is_shown_before_it_is_signed() -> Non
     assert lines(ruled, observed) == [f"~ channel air, readings: observe {rule}"]
     assert lines(ruled, MEMBERS) == ["~ channel air, readings: no rule"]
     assert lines(ruled, ruled) == []
+
+
+def test_a_rule_cannot_be_taken_away_and_given_in_one() -> None:
+    for also in (RuleWish(mode="off", unit="kelvin"), RuleWish(mode="off", span="0..1")):
+        with pytest.raises(NotChangedError, match="no other of its options"):
+            after(WISH, also)
