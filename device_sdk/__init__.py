@@ -72,8 +72,8 @@ if TYPE_CHECKING:
     from device_sdk.message import Message
     from device_sdk.outbox_limits import OutboxLimits
     from device_sdk.outgoing import State
-    from device_sdk.reader_key import BrokenReaderKeyError
     from device_sdk.proofs.errors import ProofsNotInstalledError
+    from device_sdk.reader_key import BrokenReaderKeyError
     from device_sdk.readings import Reading
     from device_sdk.sent import Outcome, Sent, SentRecord
     from device_sdk.status import GatewayStatus, LogStatus, ReaderKeyStatus, Status
