@@ -12,7 +12,7 @@ from device_sdk.wire.envelope import Copy
 from device_sdk.wire.notice import Event
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.topics import Topic
-from gateway import events, reading_rule
+from gateway import events, reading_rule, totals_register
 from gateway.copies import RETRY
 from gateway.effects import NOTHING, Effects, Tell
 from gateway.lifecycle import (
@@ -106,7 +106,10 @@ def _hold(tx: Transaction, accepted: Accepted, situation: Situation, proved: boo
         held = _complete(tx, partial, accepted, situation.now)
     else:
         held = _hold_new(tx, accepted, situation.now)
-    return held if found is None else replace(held, found=found)
+    if found is None:
+        return held
+    totals_register.enter(tx, accepted, found.finding, situation)
+    return replace(held, found=found)
 
 
 def _is_over_quota(tx: Reading, accepted: Accepted, situation: Situation) -> bool:

@@ -7,6 +7,7 @@ from gateway.store.records import (
     CopyRef,
     Message,
     MessageKey,
+    Registered,
     Slot,
     StoredKey,
     StoredRoster,
@@ -14,6 +15,8 @@ from gateway.store.records import (
     Wrap,
 )
 from gateway.store.sqlite_reading import SqliteReading
+
+_SEQUENCE_SIZE = 8
 
 
 class SqliteTransaction(SqliteReading):
@@ -200,7 +203,31 @@ class SqliteTransaction(SqliteReading):
         )
 
     def drop_tombstones(self, until: int, limit: int) -> int:
-        count = self._run("drop_tombstones", until=until, limit=limit).rowcount
+        return self._dropped(self._run("drop_tombstones", until=until, limit=limit).rowcount)
+
+    # ------------------------------------------------------------ the register of totals
+
+    def add_registered(self, reading: Registered) -> None:
+        self._run(
+            "add_registered",
+            channel=reading.channel,
+            sender=reading.key.sender,
+            message_id=reading.key.message_id,
+            sequence=reading.sequence.to_bytes(_SEQUENCE_SIZE),
+            issued=reading.issued,
+            policy=reading.policy.encode(),
+            commitment=reading.commitment,
+            held_at=reading.held_at,
+        )
+
+    def drop_registered(self, until: int, limit: int) -> int:
+        return self._dropped(self._run("drop_registered_until", until=until, limit=limit).rowcount)
+
+    def drop_registered_channel(self, channel: str, limit: int) -> int:
+        cursor = self._run("drop_registered_channel", channel=channel, limit=limit)
+        return self._dropped(cursor.rowcount)
+
+    def _dropped(self, count: int) -> int:
         self.dropped = self.dropped or count > 0
         return count
 
