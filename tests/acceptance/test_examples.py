@@ -31,7 +31,7 @@ def run(home: Home, name: str, *arguments: str) -> str:
 
 
 def test_every_example_is_tested() -> None:
-    tested = {"json_order.py", "read_forever.py", "send_reading.py"}
+    tested = {"json_order.py", "metering.py", "read_forever.py", "send_reading.py"}
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
 
