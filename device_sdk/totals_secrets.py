@@ -1,10 +1,13 @@
 """What a device computes again for totals, and so need not keep (PROTOCOL 17.2, 18.3, 18.4). Pure.
 
-Everything comes from the device's reading key: ``mac`` is HMAC-SHA512 with it, which the key store
-does. The inputs are arrays of different lengths and beginnings, so that none passes for another.
+Everything comes from the device's reading key of the time: ``mac`` is HMAC-SHA512 with it, which
+the key store does. The inputs are arrays of different lengths and beginnings, so that none passes
+for another.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
 
 from device_sdk.proofs import pedersen
 from device_sdk.proofs.sharing import Part, complete
@@ -12,9 +15,14 @@ from device_sdk.totals_store import OwnReading
 from device_sdk.wire import cbor
 from device_sdk.wire.reading_policy import ReadingPolicy
 
-Mac = Callable[[bytes], bytes]
-"""64 bytes of an input that looks random to whoever does not have the key."""
 _MASK = 2**64
+
+
+class Mac(Protocol):
+    """`device_sdk.keystore.KeyStore.reading_mac`."""
+
+    def __call__(self, data: bytes, *, issued: int) -> bytes:
+        """Return 64 bytes that look random to whoever does not have the key of that time."""
 
 
 def keep(
@@ -31,27 +39,27 @@ def keep(
 
     Why masked: keys may be encrypted at rest, and the state file is not.
     """
-    masked = (steps + _mask(mac, channel, sequence, message_id)) % _MASK
-    return OwnReading(
+    own = OwnReading(
         message_id=message_id,
         channel=channel,
         sequence=sequence,
         issued=issued,
-        masked=masked.to_bytes(8),
+        masked=b"",
         policy=policy,
     )
+    return replace(own, masked=((steps + _mask(mac, own)) % _MASK).to_bytes(8))
 
 
 def steps_of(mac: Mac, own: OwnReading) -> int:
     """Return an own reading."""
-    mask = _mask(mac, own.channel, own.sequence, own.message_id)
-    number = (int.from_bytes(own.masked) - mask) % _MASK
+    number = (int.from_bytes(own.masked) - _mask(mac, own)) % _MASK
     return number if number < _MASK // 2 else number - _MASK
 
 
 def blinding_of(mac: Mac, own: OwnReading) -> bytes:
     """Return the blinding of its commitment (PROTOCOL 17.2)."""
-    return pedersen.blinding_of(mac(cbor.encode([own.channel, own.sequence, own.message_id])))
+    made_of = cbor.encode([own.channel, own.sequence, own.message_id])
+    return pedersen.blinding_of(mac(made_of, issued=own.issued))
 
 
 def share_out(mac: Mac, own: OwnReading, trustees: Sequence[str]) -> dict[str, Part]:
@@ -66,16 +74,14 @@ def share_out(mac: Mac, own: OwnReading, trustees: Sequence[str]) -> dict[str, P
 
 
 def _part(mac: Mac, own: OwnReading, trustee: str) -> Part:
+    about = ["sealgate 1 share", own.channel, own.sequence, own.message_id, trustee]
     value, blinding = (
-        mac(
-            cbor.encode(
-                ["sealgate 1 share", own.channel, own.sequence, own.message_id, trustee, what]
-            )
-        )
+        pedersen.blinding_of(mac(cbor.encode([*about, what]), issued=own.issued))
         for what in ("value", "blinding")
     )
-    return Part(value=pedersen.blinding_of(value), blinding=pedersen.blinding_of(blinding))
+    return Part(value=value, blinding=blinding)
 
 
-def _mask(mac: Mac, channel: str, sequence: int, message_id: bytes) -> int:
-    return int.from_bytes(mac(cbor.encode(["sealgate 1 own", channel, sequence, message_id]))[:8])
+def _mask(mac: Mac, own: OwnReading) -> int:
+    made_of = cbor.encode(["sealgate 1 own", own.channel, own.sequence, own.message_id])
+    return int.from_bytes(mac(made_of, issued=own.issued)[:8])

@@ -9,9 +9,10 @@ from device_sdk.wire.limits import TOTALS_KEPT
 from device_sdk.wire.reading_policy import ReadingPolicy
 
 MOST_OWN = 100_000
-"""Own readings that wait for a total: at quarters of an hour two channels for 400 days."""
+"""Own readings that wait for a total: one a minute for 69 days."""
 MOST_SHARES = 40_000
-"""Shares of one sender's readings: 400 days of quarters. A sender pushes out its own oldest."""
+"""Shares of one sender's readings: one in three minutes for 83 days. Whoever sends more pushes out
+its own oldest."""
 _SQL = queries("totals")
 _SEQUENCE_SIZE = 8
 

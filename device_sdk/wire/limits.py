@@ -54,8 +54,9 @@ MAX_TOTALS = 12 * KIB * KIB
 longest report, with MAX_TOTALS_ITEMS splits by RSA-4096 keys among eight trustees, takes 9 MB."""
 MAX_TOTALS_ITEMS = 5000
 """Readings of one total: a month of quarters of an hour has 2,976."""
-TOTALS_KEPT = 400 * DAY
-"""How long readings can be totalled: a year, and a month to ask about it."""
+TOTALS_KEPT = 90 * DAY
+"""How long readings can be totalled: a month's bill, and two to ask for it. What blinds them is
+erased soon after, so that nobody can open them later."""
 
 MAX_ROSTER_PAGE = 256 * KIB
 MAX_ROSTER_PAGES = 200
@@ -94,6 +95,10 @@ MAX_LIFETIME = 30 * DAY
 DEFAULT_LIFETIME = 7 * DAY
 READER_KEY_VALIDITY = 90 * DAY
 READER_KEY_RENEWAL = 30 * DAY
+READING_KEY_PERIOD = 30 * DAY
+"""A device blinds the readings of so long with one key."""
+READING_KEY_KEPT = 90 * DAY
+"""After its period: as long, a device can answer for a total."""
 ROSTER_WARNING = 14 * DAY
 """How long before a roster expires everybody begins to say so: owners go on holidays."""
 CLOCK_SKEW = 5 * 60

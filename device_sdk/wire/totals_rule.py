@@ -9,8 +9,8 @@ from device_sdk.wire.errors import MalformedError
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.names import as_name
 
-MIN_EPOCH, MAX_EPOCH = 1, 366 * DAY
-"""Seconds: the resolution of all times here, and a leap year."""
+MIN_EPOCH, MAX_EPOCH = 1, 31 * DAY
+"""Seconds: the resolution of all times here, and a month; readings are kept for three."""
 MIN_LEAST, MAX_LEAST = 2, 1000
 """One reading is no total."""
 MIN_TRUSTEES, MAX_TRUSTEES = 2, 8

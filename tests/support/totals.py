@@ -43,9 +43,9 @@ class Meter:
     key: bytes = field(default_factory=lambda: os.urandom(32))
     sequence: int = 1 << 32
 
-    def mac(self, data: bytes) -> bytes:
+    def mac(self, data: bytes, *, issued: int) -> bytes:
         """As the key store."""
-        return hmac.digest(self.key, data, "sha512")
+        return hmac.digest(self.key + issued.to_bytes(8), data, "sha512")
 
     def read(self, steps: int, issued: int, channel: str, policy: ReadingPolicy = POLICY) -> bytes:
         """Take a reading and keep it; return its message id."""
