@@ -77,7 +77,7 @@ class Billing:
                 f"the reading {item.message_id.hex()[:8]}",
                 expected="one that this device has sent, of this time and scale",
                 got="one that it does not know",
-                todo="ask for a bill of what the gateway holds of this device",
+                todo="make the request anew, and --leave-out this one",
                 who=request.gateway,
             )
         steps, blinding = steps_of(self._mac, own), blinding_of(self._mac, own)

@@ -33,8 +33,11 @@ def bill_request(
     until: int,
     tariff: Tariff,
     now: int,
+    without: Collection[str] = (),
 ) -> BillRequest:
     """Return the request for a bill of one device, over whole epochs. Times are Unix seconds.
+
+    ``without`` are first hex digits of message ids that the device does not know any more.
 
     Raises:
         NoTotalError: the owner does not allow it, the time is wrong, or there is nothing.
@@ -50,7 +53,10 @@ def bill_request(
             weight=tariff.weight_at(one.issued),
         )
         for one in found
+        if not one.key.message_id.hex().startswith(tuple(without))
     ]
+    if not items:
+        raise NoTotalError(f"nothing is left of the readings of {device}")
     return BillRequest(
         gateway=gateway,
         device=device,

@@ -20,6 +20,8 @@ def enter(tx: Transaction, accepted: Accepted, finding: Finding, situation: Situ
         return
     if not _has_totals(roster, header.channel) or not _is_timely(header.issued, situation.now):
         return
+    if tx.registered_on(header.sender, situation.now) >= situation.limits.daily_readings:
+        return
     tx.add_registered(
         Registered(
             key=accepted.key,

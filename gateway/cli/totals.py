@@ -54,6 +54,12 @@ def as_time(text: str) -> int:
     raise typer.BadParameter(f"expected a time such as {_TIME[:-1]}, got {text:.30}")
 
 
+def _digits(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{8,32}", text):
+        raise typer.BadParameter(f"an id is 8 or more hex digits, got {text:.40}")
+    return text
+
+
 def _desk(ctx: typer.Context, data: Path, passphrase_file: Path | None) -> "Desk":
     from gateway.cli.totals_files import Desk
     from gateway.enrolment import IDENTITY_FILE
@@ -77,6 +83,10 @@ def bill_request(
     until: Annotated[str, typer.Option("--to", metavar="TIME", help="Its end, not in it.")],
     tariff: Annotated[Path, typer.Option(metavar="FILE", help="Prices, in TOML.")],
     out: Out,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="A reading that the device says it does not know."),
+    ] = None,
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Ask a device for the total of its readings, each times its price.
@@ -89,7 +99,12 @@ def bill_request(
     prices = Tariff.read(tariff.read_text())
     desk = _desk(ctx, data, passphrase_file)
     request = desk.bill(
-        channel=channel, device=device, start=as_time(start), until=as_time(until), tariff=prices
+        channel=channel,
+        device=device,
+        start=as_time(start),
+        until=as_time(until),
+        tariff=prices,
+        without=[_digits(one) for one in leave_out or ()],
     )
     desk.write(request, out)
     ctx.obj.say(f"{len(request.items)} readings of {device}: give {out} to it")

@@ -48,7 +48,14 @@ class Desk:
             yield SqliteReading(connection)
 
     def bill(
-        self, *, channel: str, device: str, start: int, until: int, tariff: Tariff
+        self,
+        *,
+        channel: str,
+        device: str,
+        start: int,
+        until: int,
+        tariff: Tariff,
+        without: Collection[str] = (),
     ) -> BillRequest:
         """Return a request for a bill. Raises NoTotalError."""
         with self._reading() as tx:
@@ -62,6 +69,7 @@ class Desk:
                 until=until,
                 tariff=tariff,
                 now=self._now,
+                without=without,
             )
 
     def sum(self, *, channel: str, start: int, without: Collection[SumItem] = ()) -> SumRequest:

@@ -150,6 +150,9 @@ class Reading(Protocol):
     ) -> list[Registered]:
         """Return readings with start <= iat < until, of one sender or all, by sender and id."""
 
+    def registered_on(self, sender: str, time: int) -> int:
+        """Return how many readings of a sender were entered on the day of a time, UTC."""
+
     def registered_channels(self) -> list[str]:
         """Return the channels that have readings in the register, sorted."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from device_sdk.wire import cbor
 from device_sdk.wire.errors import WireError
+from device_sdk.wire.limits import DAY
 from device_sdk.wire.reading_policy import ReadingPolicy
 from gateway.errors import LedgerDamagedError
 from gateway.lifecycle import CopyState, MessageState, SlotState
@@ -269,6 +270,9 @@ class SqliteReading:
             "registered", channel=channel, start=start, until=until, sender=sender, limit=limit
         )
         return [_registered(row) for row in rows]
+
+    def registered_on(self, sender: str, time: int) -> int:
+        return self._number("registered_on", sender=sender, day=time // DAY)
 
     def registered_channels(self) -> list[str]:
         return [channel for (channel,) in self._all("registered_channels")]

@@ -1,5 +1,6 @@
 """The ledger's changes in SQL. Runs inside a transaction that `gateway.store.sqlite` began."""
 
+from device_sdk.wire.limits import DAY
 from gateway.errors import LedgerDamagedError
 from gateway.lifecycle import CopyState, MessageState, SlotState
 from gateway.store.records import (
@@ -219,8 +220,10 @@ class SqliteTransaction(SqliteReading):
             commitment=reading.commitment,
             held_at=reading.held_at,
         )
+        self._run("count_registered", sender=reading.key.sender, day=reading.held_at // DAY)
 
     def drop_registered(self, until: int, limit: int) -> int:
+        self._run("drop_register_days", day=until // DAY)
         return self._dropped(self._run("drop_registered_until", until=until, limit=limit).rowcount)
 
     def drop_registered_channel(self, channel: str, limit: int) -> int:

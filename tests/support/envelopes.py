@@ -26,6 +26,7 @@ from device_sdk.wire.names import DIRECT
 from device_sdk.wire.padding import pad
 from device_sdk.wire.query import Query, Seen, Sent, Wanted
 from device_sdk.wire.read_ack import NOT_OPENED, READ, UNREADABLE, ReadAck
+from device_sdk.wire.reading_policy import Committed
 from device_sdk.wire.roster_head import RosterHead
 from device_sdk.wire.roster_page import (
     ROLE_DEVICE,
@@ -191,10 +192,12 @@ class Fleet:
         issued: int = NOW,
         expires: int = NOW + 7 * DAY,
         signer: Identity | None = None,
+        reading: Committed | None = None,
+        proof: bytes = b"",
         sender_kid: bytes = b"",
         reader_root: bytes = b"",
     ) -> SealedMessage:
-        """Seal a message; the last three arguments make it a wrong one."""
+        """Seal a message; the last two arguments make it a wrong one, as does another signer."""
         signer = signer or self.members[sender].identity
         message_id, cek = message_id or os.urandom(16), os.urandom(32)
         entries = tuple(self._wrap(name, cek, message_id) for name in sorted(readers))
@@ -212,6 +215,7 @@ class Fleet:
             reader_count=len(entries),
             cek_commitment=content_key.cek_commitment(cek, message_id),
             sequence=1,
+            reading=reading,
         )
         protected = header.encode()
         structure = cose.encrypt_structure(protected, self.pin.aad)
@@ -223,7 +227,7 @@ class Fleet:
         return SealedMessage(
             sender=sender,
             message_id=message_id,
-            envelope=Envelope(body=body, readers=entries),
+            envelope=Envelope(body=body, readers=entries, proof=proof),
             digest=digest,
             cek=cek,
         )

@@ -14,3 +14,11 @@ CREATE TABLE register (
 );
 
 CREATE INDEX register_by_time ON register (channel, issued);
+
+-- How many readings of a sender were entered on each day, so that one that has run wild stays bounded.
+CREATE TABLE register_days (
+    sender TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    readings INTEGER NOT NULL,
+    PRIMARY KEY (sender, day)
+) WITHOUT ROWID;

@@ -269,6 +269,16 @@ VALUES
     (:channel, :sender, :message_id, :sequence, :issued, :policy, :commitment, :held_at)
 ON CONFLICT (sender, message_id) DO NOTHING
 
+-- name: count_registered
+INSERT INTO register_days (sender, day, readings) VALUES (:sender, :day, 1)
+ON CONFLICT (sender, day) DO UPDATE SET readings = readings + 1
+
+-- name: registered_on
+SELECT readings FROM register_days WHERE sender = :sender AND day = :day
+
+-- name: drop_register_days
+DELETE FROM register_days WHERE day < :day
+
 -- name: registered
 SELECT sender, message_id, channel, sequence, issued, policy, commitment, held_at
 FROM register INDEXED BY register_by_time
