@@ -1,7 +1,7 @@
 """What the gateway keeps of readings that can be added up, and for how long (PROTOCOL 18.2)."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,13 @@ from device_sdk.wire.roster_page import ChannelEntry
 from device_sdk.wire.totals_bill import BillRequest
 from device_sdk.wire.totals_rule import TotalsRule
 from device_sdk.wire.totals_sum import SumItem
+from gateway import totals_register
 from gateway.audit_rows import SLACK, overdue_rows
 from gateway.hold import Held, Holding, take_in
+from gateway.reading_rule import Finding
+from gateway.receive import Accepted, Unpacked, check, unpack
 from gateway.situation import Limits
+from gateway.store.port import Transaction
 from gateway.store.records import Registered
 from gateway.store.sqlite import look_into
 from gateway.tariff import Band, Tariff, TariffError
@@ -123,6 +127,26 @@ async def test_what_is_not_proved_or_on_another_channel_is_not_entered(room: Mai
     assert (await hold(room, measured(room, "plain"))).holding is Holding.NEW
     for channel in ("power", "load", "plain"):
         assert await register(room, channel) == []
+
+
+async def test_only_a_verified_proof_lets_a_reading_in(room: Mailroom) -> None:
+    message = measured(room)
+    unpacked = unpack(TOPICS.parse(message.topic), message.data, room.situation)
+    assert isinstance(unpacked, Unpacked)
+
+    def enter(finding: Finding) -> Callable[[Transaction], None]:
+        def work(tx: Transaction) -> None:
+            accepted = check(unpacked, room.situation, tx.key_statement)
+            assert isinstance(accepted, Accepted)
+            totals_register.enter(tx, accepted, finding, room.situation)
+
+        return work
+
+    for finding in set(Finding) - {Finding.PROVED}:
+        await room.run(enter(finding))
+        assert await register(room) == []
+    await room.run(enter(Finding.PROVED))
+    assert len(await register(room)) == 1
 
 
 @pytest.mark.parametrize(
