@@ -40,6 +40,13 @@ def send(home: Home, channel: str, readings: Mapping[str, str]) -> None:
             assert device.totals.flush(20)
 
 
+def report_all(home: Home) -> None:
+    """Let every trustee report what it has."""
+    for name in TRUSTEES:
+        where = ("--dir", f"./{name}", "--out", f"{name}.report")
+        home.ok("device", "totals", "report", "sum", *where)
+
+
 def moment(seconds: int) -> str:
     """Return a time as the commands take it."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
@@ -81,17 +88,23 @@ def test_a_sum_is_told_by_trustees_and_right(metered: Home) -> None:
     pass_until(start)
     send(metered, "load", {"thermo-1": "1.5", "hub": "40"})
     pass_until(start + EPOCH)
+    asking = ("totals", "sum-request", "--data", "./gateway-data", "--channel", "load")
+    metered.ok(*asking, "--epoch", moment(start), "--out", "sum")
+    reports = [word for name in TRUSTEES for word in ("--report", f"{name}.report")]
+
+    # Before they have taken their shares they lack them, and tell nothing.
+    report_all(metered)
+    where = ("--dir", "./hub", "--out", "hub.answer")
+    refused = metered.fails("device", "totals", "answer", "sum", *reports, *where)
+    assert "thermo-1 (missing)" in refused
+    without = ("--without", "sum", *reports, "--out", "sum")
+    refused = metered.fails(*asking, "--epoch", moment(start), *without)
+    assert "needs readings of 2 devices" in refused
+
     for name in TRUSTEES:
         taken = metered.ok("device", "totals", "collect", "--dir", f"./{name}")
         assert taken.out == "2 shares taken\n"
-    metered.ok(
-        *("totals", "sum-request", "--data", "./gateway-data", "--channel", "load"),
-        *("--epoch", moment(start), "--out", "sum"),
-    )
-    for name in TRUSTEES:
-        at = ("--dir", f"./{name}")
-        metered.ok("device", "totals", "report", "sum", *at, "--out", f"{name}.report")
-    reports = [word for name in TRUSTEES for word in ("--report", f"{name}.report")]
+    report_all(metered)
     for name in TRUSTEES:
         where = ("--dir", f"./{name}", "--out", f"{name}.answer")
         metered.ok("device", "totals", "answer", "sum", *reports, *where)

@@ -10,7 +10,7 @@ import pytest
 from device_sdk.proofs import pedersen
 from device_sdk.proofs.group import RISTRETTO255
 from device_sdk.proofs.sharing import Part, add_up, total_of
-from device_sdk.proofs.totals import check_reports, check_sum
+from device_sdk.proofs.totals import check_reports, check_sum, lacking
 from device_sdk.proofs.totals_signed import open_from_trustees
 from device_sdk.wire import cose
 from device_sdk.wire.errors import MalformedError
@@ -154,6 +154,18 @@ def test_trustees_who_lie_together_cannot_shift_the_sum(
         check_sum(request, splits(metering, request, reports), lying)
 
 
+def test_a_sum_of_other_commitments_than_those_that_were_shared_out_is_wrong(
+    metering: Metering, items: list[SumItem]
+) -> None:
+    request = metering.sum_of(*items)
+    reports = metering.reports(metering.sign(request))
+    agreed = splits(metering, request, reports)
+    told = opened(metering, request, answers(metering, request))
+    swapped = replace(items[0], commitment=items[1].commitment)
+    with pytest.raises(WrongTotalError):
+        check_sum(metering.sum_of(swapped, *items[1:]), agreed, told)
+
+
 def test_a_share_that_its_commitment_does_not_open_is_named_before_anything_is_told(
     metering: Metering, items: list[SumItem]
 ) -> None:
@@ -248,6 +260,33 @@ def test_a_meter_that_is_missing_at_one_trustee_is_left_out_by_a_new_request(
     request = metering.sum_of(*items)
     told = opened(metering, request, answers(metering, request))
     assert total_of(Part.parse(a.value, a.blinding) for a in told.values()) == sum(STEPS)
+
+
+def test_what_any_trustee_lacks_or_was_told_differently_is_what_a_next_request_leaves_out(
+    metering: Metering, items: list[SumItem]
+) -> None:
+    first, second = (
+        metering.consume("meter-1", 5, channel="load"),
+        metering.consume("meter-2", 6, channel="load"),
+    )
+    metering.deliver("meter-1", first[0], ["bob"])
+    split, part = metering.shares("meter-2", second[0])["bob"]
+    metering.deliver("meter-2", second[0], ["ann"])
+    other = replace(split, shares=(("ann", part.commitment), split.shares[1]))
+    metering.trustees["bob"].take("meter-2", metering.payload(other, part), metering.roster)
+    missing, differs = (
+        metering.sum_item("meter-1", first[0]),
+        metering.sum_item("meter-2", second[0]),
+    )
+    request = metering.sum_of(*items, missing, differs)
+    reports = metering.reports(metering.sign(request))
+    found = open_from_trustees(SumReport, reports, request, metering.roster, metering.aad)
+    assert lacking(request, found, metering.roster, metering.aad) == {missing, differs}
+    shorter = {"bob": replace(found["bob"], entries=("missing",)), "ann": found["ann"]}
+    for check in (lacking, check_reports):
+        with pytest.raises(OtherRequestError) as caught:
+            check(request, shorter, metering.roster, metering.aad)
+        assert caught.value.who == "bob"
 
 
 def test_no_second_total_of_an_epoch_and_none_that_overlaps(
