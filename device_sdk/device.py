@@ -207,8 +207,9 @@ class Device:
         """Seal a number to a channel's readers, with a proof that it is in the channel's range.
 
         Experimental until externally reviewed. The gateway verifies the proof and learns nothing
-        but that; `docs/zero-knowledge.md` says what is proved and what is not. The rest is as for
-        `send`.
+        but that; `docs/zero-knowledge.md` says what is proved and what is not. Where the owner has
+        named trustees, each is sent its share, now or with a later reading: see `totals`. The rest
+        is as for `send`.
 
         Args:
             value: in the unit of the channel's policy; rounded to its nearest step.
