@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from device_sdk.status import GatewayStatus, LogStatus, ReaderKeyStatus, Status
     from device_sdk.trust import RosterExpiredError, TrustError
     from device_sdk.wire.errors import SealgateError, WireError
+    from device_sdk.wire.totals_errors import TotalsError
 
 __all__ = [
     "BrokenReaderKeyError",
@@ -138,6 +139,7 @@ __all__ = [
     "State",
     "StateFileError",
     "Status",
+    "TotalsError",
     "TrustError",
     "UnknownChannelError",
     "UnknownMessageError",
@@ -150,6 +152,7 @@ __all__ = [
 _HOMES = (
     "errors",
     "wire.errors",
+    "wire.totals_errors",
     "trust",
     "key_file",
     "reader_key",

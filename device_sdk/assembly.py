@@ -29,6 +29,7 @@ from device_sdk.roster_cache import RosterCache
 from device_sdk.routing import Parts
 from device_sdk.settings_file import Settings, read_password
 from device_sdk.state_file import StateFile
+from device_sdk.totals_store import TotalsStore
 from device_sdk.trust import Pin
 from device_sdk.trusted_time import TrustedTime
 from device_sdk.vault import PrivateIdentity
@@ -64,6 +65,7 @@ def assemble(
         inbox=Inbox(InboxStore(state), name=name, signer=signer, aad=aad, topics=topics, heads=log),
         own_keys=OwnKeys(keystore, topics),
         certificate=OwnCertificate(keystore.directory, name=name, identity=keystore.identity.spki),
+        totals=TotalsStore(state),
     )
 
 

@@ -23,6 +23,7 @@ from device_sdk.pace import Backoff, Pace
 from device_sdk.queries import Queries
 from device_sdk.reader_keys import ReaderKeys
 from device_sdk.roster_cache import RosterCache
+from device_sdk.totals_store import TotalsStore
 from device_sdk.trust import Pin, Roster
 from device_sdk.trusted_time import TrustedTime
 from device_sdk.wire.errors import SealgateError
@@ -65,6 +66,7 @@ class Parts:
     inbox: Inbox
     own_keys: OwnKeys
     certificate: OwnCertificate
+    totals: TotalsStore
 
 
 class Router:

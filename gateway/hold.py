@@ -12,7 +12,7 @@ from device_sdk.wire.envelope import Copy
 from device_sdk.wire.notice import Event
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.topics import Topic
-from gateway import events, reading_rule
+from gateway import events, reading_rule, totals_register
 from gateway.copies import RETRY
 from gateway.effects import NOTHING, Effects, Tell
 from gateway.lifecycle import (
@@ -119,6 +119,7 @@ def _hold(
     reason = reading_rule.refusal(finding, accepted.header, roster)
     if reason is None:
         held = _hold_new(tx, accepted, situation.now)
+        totals_register.enter(tx, accepted, finding, situation)
     else:
         held = _refuse_for(accepted.key, accepted.digest, reason)
     return replace(held, found=Found(channel=accepted.header.channel, finding=finding))

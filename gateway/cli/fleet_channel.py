@@ -83,6 +83,24 @@ def set_(
             show_default="observe",
         ),
     ] = None,
+    totals: Annotated[
+        bool | None,
+        typer.Option(
+            "--totals/--no-totals",
+            help="Its readings may be added up: bills of each device, or with --trustee sums.",
+        ),
+    ] = None,
+    epoch: Annotated[
+        str | None, typer.Option(metavar="TIME", help="One total of each: 15m, 1h, 1d [1d].")
+    ] = None,
+    least: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Least readings of a bill, or devices of a sum [10]."),
+    ] = None,
+    trustee: Annotated[
+        list[str] | None,
+        typer.Option("--trustee", metavar="DEVICE", help="Adds up shares; two or more."),
+    ] = None,
     valid_days: ValidDays = 365,
     dry_run: DryRun = False,
     passphrase_file: PassphraseFile = None,
@@ -91,20 +109,30 @@ def set_(
     """Make a channel, or change one: whatever is not named stays as it is.
 
     A rule for readings (experimental) is given by --reading, --scale, --range and --mode; another
-    one refuses readings by the former that are still on their way. Devices and gateways that are
-    older than such rules refuse a roster with one: update all of them first.
+    one refuses readings by the former that are still on their way. Totals (experimental) need
+    readings in mode require. Devices and gateways that are older than these rules refuse a roster
+    with one: update all of them first.
     """
     from gateway.owner import changes
     from gateway.owner.reading_rules import RuleWish, set_reading_rule
+    from gateway.owner.totals_rules import TotalsWish, set_totals_rule
 
     seconds = None if lifetime is None else as_lifetime(lifetime)
     wish = RuleWish(unit=reading, scale=scale, span=span, mode=mode and mode.value)
+    totals_wish = TotalsWish(
+        allowed=totals,
+        epoch=None if epoch is None else as_lifetime(epoch),
+        least=least,
+        trustees=trustee or (),
+    )
 
     def edit(members: "Members", version: int) -> "Members":
         changed = changes.set_channel(
             members, name, readers=reader or (), senders=sender or (), lifetime=seconds
         )
-        return changed if wish.is_empty else set_reading_rule(changed, name, wish, version)
+        if not wish.is_empty:
+            changed = set_reading_rule(changed, name, wish, version)
+        return set_totals_rule(changed, name, totals_wish)
 
     change(
         ctx.obj,

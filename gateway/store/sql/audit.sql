@@ -37,5 +37,9 @@ WHERE m.state = 'seen'
 -- name: tombstones_past_their_expiry
 SELECT NULL, mark, '', length(mark) + length(digest_mark) FROM tombstones WHERE expires <= :expired
 
+-- name: registered_past_their_time
+SELECT sender, message_id, '', length(commitment) + length(policy) FROM register
+WHERE held_at <= :registered
+
 -- name: held
 SELECT count(*) FROM messages WHERE state IN ('partial', 'held')
