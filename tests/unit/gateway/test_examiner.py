@@ -1,8 +1,10 @@
 """Proofs are looked at beside everything else: in turns, within bounds, and not from everybody."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -10,27 +12,28 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
+import device_sdk
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.reading_policy import OBSERVE, REQUIRE, ReadingPolicy
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.roster_page import ChannelEntry
-from gateway import admit, examiner
-from gateway.decide import decide
+from gateway import admit, examiner, proof_queue, suspicion
+from gateway.decide import Decision, decide
 from gateway.deliver import Errand
 from gateway.effects import Effects
-from gateway.examiner import Examiner, is_proved
+from gateway.examiner import Examiner, examine
 from gateway.link.port import Arrival
 from gateway.metrics import Metrics
 from gateway.parts import Parts
-from gateway.reading_rule import Question
+from gateway.reading_rule import Examined, Question
 from gateway.store.records import Message
 from tests.support.broker_double import BrokerDouble
 from tests.support.envelopes import NOW, TOPICS, Fleet, SealedMessage
 from tests.support.mailroom import key_of
-from tests.support.readings import CELLAR, POLICY, committed, prover, rule
+from tests.support.readings import CELLAR, POLICY, PROOF_SIZE, committed, prover, rule
 from tests.unit.gateway.edges import open_parts
 
-RIGHT, WRONG = b"right", b"wrong"
+RIGHT, WRONG = b"\1" * PROOF_SIZE, b"\2" * PROOF_SIZE
 PATIENCE = 20.0
 
 
@@ -43,11 +46,11 @@ class Clerk:
         self.free.set()
         self._news = news
 
-    def __call__(self, question: Question, fleet_id: bytes) -> bool:
+    def __call__(self, question: Question, fleet_id: bytes) -> Examined:
         self.asked.append(question)
         self._news()
         assert self.free.wait(PATIENCE)
-        return question.proof == RIGHT
+        return Examined.RIGHT if question.proof == RIGHT else Examined.WRONG
 
     @property
     def messages(self) -> list[bytes]:
@@ -92,13 +95,31 @@ class Counter:
     async def arrive(self, *messages: SealedMessage) -> None:
         """Let envelopes arrive, as a session would."""
         for message in messages:
-            arrival = Arrival(topic=message.topic, payload=message.data, retained=False)
-            decision = await self.keeper.write(
-                lambda tx, arrival=arrival: decide(tx, arrival, TOPICS, self.keeper.situation)  # type: ignore[misc]
-            )
+            arrival, decision = await self.decide(message)
+            self.metrics.note(decision)
             self._carry_out(decision.effects)
             if decision.question is not None:
                 self.examiner.ask(arrival, decision.question)
+
+    async def decide(self, message: SealedMessage) -> tuple[Arrival, Decision]:
+        """Decide about an envelope, and do nothing more."""
+        arrival = Arrival(topic=message.topic, payload=message.data, retained=False)
+        decision = await self.keeper.write(
+            lambda tx: decide(tx, arrival, TOPICS, self.keeper.situation)
+        )
+        return arrival, decision
+
+    @asynccontextmanager
+    async def slow_disk(self) -> AsyncIterator[None]:
+        """Keep the ledger busy meanwhile: nothing else is written."""
+        done = threading.Event()
+        writing = asyncio.ensure_future(self.keeper.write(lambda _: done.wait(PATIENCE)))
+        await asyncio.sleep(0)  # it is the next one to be written
+        try:
+            yield
+        finally:
+            done.set()
+            assert await writing
 
     async def until(self, holds: Callable[[], Any]) -> None:
         """Wait until something holds: it is looked at whenever anything happens."""
@@ -106,6 +127,12 @@ class Counter:
             while not holds():
                 self._news.clear()
                 await self._news.wait()
+
+    async def until_suspended(self, sender: str) -> None:
+        """Wait until no proof of a sender is looked at: the examiner says nothing when it is."""
+        async with asyncio.timeout(PATIENCE):
+            while sender not in self.keeper.situation.suspended:  # noqa: ASYNC110 - as it says
+                await asyncio.sleep(0)
 
     async def answers(self, *messages: SealedMessage) -> list[str]:
         """Wait until each of these messages is answered, and return what its sender heard first."""
@@ -303,7 +330,7 @@ async def test_senders_take_turns_however_much_one_of_them_sends(counter: Counte
 async def test_what_is_too_much_of_one_sender_is_answered_quota_and_taken_later(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(examiner, "MOST_OF_ONE", 2)
+    monkeypatch.setattr(proof_queue, "MOST_OF_ONE", 2)
     counter.clerk.free.clear()
     first, *waiting, more = [counter.seal() for _ in range(4)]
     await counter.arrive(first)
@@ -318,24 +345,69 @@ async def test_what_is_too_much_of_one_sender_is_answered_quota_and_taken_later(
     await counter.until(lambda: (more.message_id.hex(), "held") in counter.told)
 
 
-@pytest.mark.parametrize("limit", ["MOST", "MOST_BYTES"])
-async def test_what_is_too_much_of_all_is_answered_quota_and_taken_later(
-    counter: Counter, monkeypatch: pytest.MonkeyPatch, limit: str
+async def test_whoever_sends_most_makes_room_for_others(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = [counter.seal(name) for name in ("thermo", "lock")]
-    size = sum(len(message.data) for message in taken)
-    monkeypatch.setattr(examiner, limit, 2 if limit == "MOST" else size)
     counter.clerk.free.clear()
-    more = counter.seal("phone")
-    await counter.arrive(*taken, more)
-    assert await counter.answers(more) == [Reason.QUOTA]
+    first, *waiting, last = [counter.seal() for _ in range(4)]
+    await counter.arrive(first)
+    await counter.until(lambda: counter.clerk.asked)
+    room = sum(len(message.data) for message in (*waiting, last))
+    monkeypatch.setattr(proof_queue, "MOST_BYTES", room)
+    await counter.arrive(*waiting, last)
+    assert counter.told == []
+    other = counter.seal("lock")
+    await counter.arrive(other)
+    assert await counter.answers(last) == [Reason.QUOTA]
     counter.clerk.free.set()
-    assert await counter.answers(*taken) == ["held", "held"]
-    await counter.arrive(more)
-    await counter.until(lambda: (more.message_id.hex(), "held") in counter.told)
-    # Nothing is counted twice, or for ever.
-    await counter.arrive(*[counter.seal("phone") for _ in range(1)])
-    await counter.until(lambda: counter.metrics.readings(CELLAR, "proved") == 4)
+    assert await counter.answers(first, *waiting, other) == ["held"] * 4
+    assert last.message_id not in counter.clerk.messages
+
+
+async def test_an_observing_channel_holds_what_there_is_no_room_for_and_counts(
+    fleet: Fleet, counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_rule(fleet, OBSERVE)
+    await counter.new_roster()
+    monkeypatch.setattr(proof_queue, "MOST_BYTES", 0)
+    message = counter.seal()
+    await counter.arrive(message)
+    assert await counter.answers(message) == ["held"]
+    assert counter.clerk.asked == []
+    assert counter.metrics.readings(CELLAR, "not-examined") == 1
+
+
+# ------------------------------ beside the disk
+
+
+async def test_the_next_proofs_are_looked_at_while_the_first_message_is_written(
+    counter: Counter,
+) -> None:
+    counter.clerk.free.clear()
+    messages = [counter.seal(sender) for sender in ("thermo", "lock", "thermo", "phone")]
+    arrival, decision = await counter.decide(messages[0])
+    assert decision.question is not None
+    await counter.arrive(*messages)
+    async with counter.slow_disk():
+        counter.clerk.free.set()
+        await counter.until(lambda: len(counter.clerk.asked) == len(messages))
+        counter.examiner.ask(arrival, decision.question)  # it comes again meanwhile
+        assert counter.told == []
+    assert await counter.answers(*messages) == ["held"] * 4
+    assert len(counter.clerk.asked) == len(counter.told) == 4
+
+
+async def test_what_was_found_before_its_sender_was_suspended_counts_although_it_is_written_later(
+    counter: Counter,
+) -> None:
+    counter.clerk.free.clear()
+    right, wrong = counter.seal(), [counter.seal(proof=WRONG) for _ in range(3)]
+    await counter.arrive(right, *wrong)
+    async with counter.slow_disk():
+        counter.clerk.free.set()
+        await counter.until_suspended("thermo")
+        assert counter.told == []
+    assert await counter.answers(right, *wrong) == ["held", *["proof-invalid"] * 3]
 
 
 # ------------------------------ who sends wrong proofs
@@ -377,18 +449,66 @@ async def test_what_waits_of_a_sender_is_answered_quota_when_it_is_suspended(
     assert not {message.message_id for message in waiting} & {*counter.clerk.messages}
 
 
-async def test_two_wrong_proofs_are_forgiven_and_so_are_those_that_are_long_apart(
-    counter: Counter, monkeypatch: pytest.MonkeyPatch
+async def test_an_observing_channel_holds_what_a_suspended_sender_sends_and_counts(
+    fleet: Fleet, counter: Counter
 ) -> None:
+    set_rule(fleet, OBSERVE)
+    await counter.new_roster()
+    counter.clerk.free.clear()
+    wrong, waiting = [counter.seal(proof=WRONG) for _ in range(3)], counter.seal()
+    await counter.arrive(*wrong, waiting)
+    counter.clerk.free.set()
+    await counter.until_suspended("thermo")
+    late = counter.seal()
+    await counter.arrive(late)
+    assert await counter.answers(*wrong, waiting, late) == ["held"] * 5
+    assert len(counter.clerk.asked) == 3
+    assert counter.metrics.readings(CELLAR, "not-proved") == 3
+    assert counter.metrics.readings(CELLAR, "not-examined") == 2
+
+
+async def test_what_was_decided_before_a_suspension_and_is_asked_after_it_is_not_looked_at(
+    counter: Counter,
+) -> None:
+    message = counter.seal(proof=WRONG)
+    arrival, decision = await counter.decide(message)
+    assert decision.question is not None
+    await wrong_three_times(counter)
+    counter.examiner.ask(arrival, decision.question)
+    assert await counter.answers(message) == ["quota"]
+    assert message.message_id not in counter.clerk.messages
+
+
+async def test_the_same_wrong_bytes_again_are_answered_again_and_count_as_one(
+    counter: Counter,
+) -> None:
+    wrong = counter.seal(proof=WRONG)
+    for count in range(1, 5):
+        await counter.arrive(wrong)
+        await counter.until(lambda count=count: len(counter.told) == count)  # type: ignore[misc]
+    assert {word for _, word in counter.told} == {"proof-invalid"}
+    assert counter.clerk.messages == [wrong.message_id]
+    good = counter.seal()
+    await counter.arrive(good)
+    assert await counter.answers(good) == ["held"]
+
+
+async def test_a_message_that_came_with_a_wrong_proof_is_held_once_it_comes_with_its_own(
+    counter: Counter,
+) -> None:
+    message = counter.seal()
+    changed = replace(message, envelope=replace(message.envelope, proof=WRONG))
+    await counter.arrive(changed)
+    assert await counter.answers(message) == ["proof-invalid"]
+    await counter.arrive(message)
+    await counter.until(lambda: (message.message_id.hex(), "held") in counter.told)
+
+
+async def test_two_wrong_proofs_are_forgiven(counter: Counter) -> None:
     for sender in ("thermo", "lock"):
         for message in (counter.seal(sender, proof=WRONG) for _ in range(2)):
             await counter.arrive(message)
             await counter.answers(message)
-    message = counter.seal()
-    await counter.arrive(message)
-    assert await counter.answers(message) == ["held"]
-    monkeypatch.setattr(examiner, "WITHIN", 0.0)
-    await wrong_three_times(counter)
     message = counter.seal()
     await counter.arrive(message)
     assert await counter.answers(message) == ["held"]
@@ -397,12 +517,12 @@ async def test_two_wrong_proofs_are_forgiven_and_so_are_those_that_are_long_apar
 async def test_a_suspended_sender_is_pardoned_and_may_err_again(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(examiner, "SUSPENSION", 0.0)
+    for module in (examiner, suspicion):
+        monkeypatch.setattr(module, "SUSPENSION", 0.0)
     await wrong_three_times(counter)
     async with asyncio.timeout(PATIENCE):
         while counter.keeper.situation.suspended:  # noqa: ASYNC110 - the loop's own timer ends it
             await asyncio.sleep(0)
-    monkeypatch.setattr(examiner, "SUSPENSION", 60.0)
     for proof, answer in ((WRONG, "proof-invalid"), (WRONG, "proof-invalid"), (RIGHT, "held")):
         message = counter.seal(proof=proof)
         await counter.arrive(message)
@@ -440,7 +560,7 @@ def question_of(fleet: Fleet, policy: ReadingPolicy = POLICY) -> Question:
 
 def test_a_proof_is_for_one_message_of_one_fleet(fleet: Fleet) -> None:
     question, fleet_id = question_of(fleet), fleet.pin.fleet_id
-    assert is_proved(question, fleet_id)
+    assert examine(question, fleet_id) is Examined.RIGHT
     header = question.header
     others = [
         replace(question, proof=question_of(fleet).proof),
@@ -466,18 +586,19 @@ def test_a_proof_is_for_one_message_of_one_fleet(fleet: Fleet) -> None:
             )
         ),
     ]
-    assert [is_proved(other, fleet_id) for other in others] == [False] * len(others)
-    assert not is_proved(question, bytes(16))
+    assert {examine(other, fleet_id) for other in others} == {Examined.WRONG}
+    assert examine(question, bytes(16)) is Examined.WRONG
 
 
 def test_every_byte_of_a_proof_counts(fleet: Fleet) -> None:
     fleet_id = fleet.pin.fleet_id
     question = question_of(fleet, replace(POLICY, low=215, high=216))
-    assert is_proved(question, fleet_id)
+    assert examine(question, fleet_id) is Examined.RIGHT
     for position in range(len(question.proof)):
         changed = bytearray(question.proof)
         changed[position] ^= 1 << position % 8
-        assert not is_proved(replace(question, proof=bytes(changed)), fleet_id), position
+        spoilt = replace(question, proof=bytes(changed))
+        assert examine(spoilt, fleet_id) is Examined.WRONG, position
 
 
 async def test_a_verifier_that_raises_is_a_refusal_and_the_examiner_goes_on(
@@ -485,12 +606,12 @@ async def test_a_verifier_that_raises_is_a_refusal_and_the_examiner_goes_on(
 ) -> None:
     honest = prover(fleet.pin.fleet_id)
 
-    def verify(question: Question, fleet_id: bytes) -> bool:
+    def verify(question: Question, fleet_id: bytes) -> Examined:
         """Verify as the gateway does, what is no proof for the first message."""
         first = not counter.clerk.asked
         counter.clerk(question, fleet_id)
         broken = replace(question, proof=cast(bytes, None)) if first else question
-        return is_proved(broken, fleet_id)
+        return examine(broken, fleet_id)
 
     counter.examiner._verify = verify
     bad, good = (
@@ -508,3 +629,27 @@ async def test_a_verifier_that_raises_is_a_refusal_and_the_examiner_goes_on(
         await counter.arrive(bad, good)
         assert await counter.answers(bad, good) == ["proof-invalid", "held"]
     assert "verifier_failed" in [one["event"] for one in logs]
+
+
+async def test_without_the_library_nothing_is_examined_and_the_operator_hears_of_it(
+    fleet: Fleet, counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = fleet.seal(
+        "thermo",
+        ["hub"],
+        channel=CELLAR,
+        expires=NOW + DAY,
+        reading=committed(),
+        prove=prover(fleet.pin.fleet_id),
+    )
+    for name in [name for name in sys.modules if name.startswith("device_sdk.proofs")]:
+        monkeypatch.delitem(sys.modules, name)  # as if nothing had been loaded yet
+    monkeypatch.delattr(device_sdk, "proofs")
+    monkeypatch.setitem(sys.modules, "rbcl", None)
+    counter.examiner._verify = examine
+    with capture_logs() as logs:
+        await counter.arrive(message)
+        assert await counter.answers(message) == ["quota"]
+    (said,) = [one for one in logs if one["log_level"] == "error"]
+    assert said["event"] == "proofs_not_verified"
+    assert "sealgate[proofs]" in said["reason"]
