@@ -81,7 +81,8 @@ def take_in(
     known = _known(tx, unpacked.key, unpacked.digest)
     if known is not None and known.holding is not Holding.REFUSED:
         return known
-    if _is_suspended(unpacked, situation):
+    is_examined = examined in (Examined.RIGHT, Examined.WRONG)
+    if not is_examined and _is_suspended(tx, unpacked, situation):
         return _refuse_for(unpacked.key, unpacked.digest, Reason.QUOTA)
     accepted = check(unpacked, situation, tx.key_statement)
     if isinstance(accepted, Refused):
@@ -89,7 +90,7 @@ def take_in(
     return known or _hold(tx, accepted, situation, examined)
 
 
-def _is_suspended(unpacked: Unpacked, situation: Situation) -> bool:
+def _is_suspended(tx: Reading, unpacked: Unpacked, situation: Situation) -> bool:
     """Whether it would be refused after all other checks, which a flood is not worth."""
     header, roster = unpacked.envelope.body.header, situation.roster
     return (
@@ -97,7 +98,13 @@ def _is_suspended(unpacked: Unpacked, situation: Situation) -> bool:
         and bool(unpacked.envelope.proof)
         and roster is not None
         and reading_rule.is_required(header, roster)
+        and not _is_partial(tx, unpacked.key)  # which is not judged again
     )
+
+
+def _is_partial(tx: Reading, key: MessageKey) -> bool:
+    message = tx.message(key)
+    return message is not None and message.state is MessageState.PARTIAL
 
 
 def _hold(

@@ -5,7 +5,6 @@ whoever has most waiting makes room, be it the newcomer itself.
 """
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.link.port import Arrival
@@ -47,15 +46,16 @@ class ProofQueue:
     def __bool__(self) -> bool:
         return bool(self._queues)
 
-    def add(self, waiting: Waiting) -> Iterable[Waiting]:
+    def add(self, waiting: Waiting) -> list[Waiting]:
         """Let an envelope wait; return those for which there is no room, it itself perhaps."""
         queue = self._queues.setdefault(waiting.sender, deque())
         queue.append(waiting)
         self._resize(waiting.sender, waiting.size)
-        if len(queue) > MOST_OF_ONE:
-            yield self._pop_last(waiting.sender)
+        excess = [self._pop_last(waiting.sender)] if len(queue) > MOST_OF_ONE else []
         while self._size > MOST_BYTES:
-            yield self._pop_last(max(self._sizes, key=lambda sender: self._sizes[sender]))
+            most = max(self._sizes, key=lambda sender: self._sizes[sender])
+            excess.append(self._pop_last(most))
+        return excess
 
     def next(self) -> Waiting:
         """Take out the first of the sender whose turn it is, who then stands last."""
