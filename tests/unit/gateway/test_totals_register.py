@@ -20,7 +20,7 @@ from device_sdk.wire.totals_sum import SumItem
 from gateway import totals_register
 from gateway.audit_rows import SLACK, overdue_rows
 from gateway.hold import Held, Holding, take_in
-from gateway.reading_rule import Finding
+from gateway.reading_rule import Examined, Finding
 from gateway.receive import Accepted, Unpacked, check, unpack
 from gateway.situation import Limits
 from gateway.store.port import Transaction
@@ -52,9 +52,10 @@ async def room(fleet: Fleet, tmp_path: Path) -> AsyncIterator[Mailroom]:
         yield room
 
 
-def looked_at_elsewhere(_header: Header, _digest: bytes) -> bytes:
+def looked_at_elsewhere(header: Header, _digest: bytes) -> bytes:
     """What stands for a proof here: whether it verifies is told by hand."""
-    return b"proof"
+    assert header.reading is not None
+    return bytes(header.reading.policy.proof_size)
 
 
 def measured(
@@ -79,10 +80,10 @@ def measured(
     )
 
 
-async def hold(room: Mailroom, message: SealedMessage, *, proved: bool = True) -> Held:
+async def hold(room: Mailroom, message: SealedMessage, examined: Examined = Examined.RIGHT) -> Held:
     """Take a message in whose proof was examined."""
     topic = TOPICS.parse(message.topic)
-    return await room.run(lambda tx: take_in(tx, topic, message.data, room.situation, proved))
+    return await room.run(lambda tx: take_in(tx, topic, message.data, room.situation, examined))
 
 
 async def register(room: Mailroom, channel: str = "power") -> list[Registered]:
@@ -120,7 +121,7 @@ async def test_a_message_that_was_not_committed_is_not_entered_either(room: Mail
     topic = TOPICS.parse(message.topic)
 
     def fail(tx: object) -> None:
-        take_in(tx, topic, message.data, room.situation, True)  # type: ignore[arg-type]
+        take_in(tx, topic, message.data, room.situation, Examined.RIGHT)  # type: ignore[arg-type]
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -129,7 +130,7 @@ async def test_a_message_that_was_not_committed_is_not_entered_either(room: Mail
 
 
 async def test_what_is_not_proved_or_on_another_channel_is_not_entered(room: Mailroom) -> None:
-    assert (await hold(room, measured(room), proved=False)).holding is Holding.REFUSED
+    assert (await hold(room, measured(room), Examined.WRONG)).holding is Holding.REFUSED
     assert (await hold(room, measured(room, "plain"))).holding is Holding.NEW
     for channel in ("power", "load", "plain"):
         assert await register(room, channel) == []
