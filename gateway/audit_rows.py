@@ -21,6 +21,8 @@ _RULES = (
     ("past_their_grace", "an outcome past its expiry and the grace after it", _SERVE),
     ("seen_and_cleared", "an outcome that its sender has seen", _REPORT),
     ("tombstones_past_their_expiry", "a tombstone that has expired", _SERVE),
+    ("token_keys_past_their_time", "a key for tokens whose time is over", _SERVE),
+    ("tokens_of_nothing", "a token of nothing", _REPORT),
 )
 
 

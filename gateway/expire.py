@@ -44,10 +44,11 @@ def sweep(tx: Transaction, situation: Situation, limit: int = 256) -> Swept:
     done = [*_expire(tx, situation.now, limit), *_stop_waiting(tx, situation, limit)]
     tombstones = tx.drop_tombstones(situation.now, limit)
     devices = tuple(tx.drop_key_statements(situation.now - CLOCK_SKEW))
-    if done or tombstones or devices:
+    keys = tx.drop_token_keys(situation.now)
+    if done or tombstones or devices or keys:
         # What ends by time stores its time with it: no older clock can bring it back.
         tx.set_high_water(max(tx.high_water(), situation.now))
-    effects = merged([*done, Effects(keys=devices, erase=bool(tombstones or devices))])
+    effects = merged([*done, Effects(keys=devices, erase=bool(tombstones or devices or keys))])
     return Swept(effects=effects, more=bool(done or tombstones))
 
 
