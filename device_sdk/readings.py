@@ -17,8 +17,9 @@ from device_sdk.errors import (
 from device_sdk.trust import Roster
 from device_sdk.unseal import UnreadableError
 from device_sdk.wire import cbor
+from device_sdk.wire.anonymous import AnyHeader
+from device_sdk.wire.anonymous_header import AnonymousHeader
 from device_sdk.wire.errors import WireError
-from device_sdk.wire.header import Header
 from device_sdk.wire.limits import POINT_SIZE
 from device_sdk.wire.reading_policy import MAX_STEPS, REQUIRE, ReadingPolicy
 
@@ -122,17 +123,19 @@ def decode(payload: bytes) -> tuple[int, bytes]:
     )
 
 
-def open_reading(header: Header, payload: bytes, roster: Roster) -> Reading | None:
+def open_reading(header: AnyHeader, payload: bytes, roster: Roster) -> Reading | None:
     """Return the reading in an opened message; None if the message says that it has none.
 
     Raises:
         CommitmentMismatchError: it is not what the header commits to.
         ProofsNotInstalledError: what calculates with commitments is not installed here.
     """
-    if header.reading is None and header.content_type != CONTENT_TYPE:
-        return None
-    if header.reading is None or header.content_type != CONTENT_TYPE:
-        raise CommitmentMismatchError("a reading without a commitment, or the other way round")
+    if isinstance(header, AnonymousHeader) or header.reading is None:
+        if header.content_type != CONTENT_TYPE:
+            return None
+        raise CommitmentMismatchError("a reading without a commitment")
+    if header.content_type != CONTENT_TYPE:
+        raise CommitmentMismatchError("a commitment without a reading")
     # Most devices never see a reading, and need not have what checks one.
     from device_sdk.proofs import sealed_reading
 

@@ -48,7 +48,7 @@ class Mode(StrEnum):
     "set",
     epilog="Examples: sealgate fleet channel set ./fleet air --reader hub --sender thermo-1; "
     "sealgate fleet channel set ./fleet air --reading celsius --scale 0.1 --range=-40..125 "
-    "--mode require",
+    "--mode require; sealgate fleet channel set ./fleet box --anonymous --tokens 5 --epoch 7d",
 )
 def set_(
     ctx: typer.Context,
@@ -83,6 +83,20 @@ def set_(
             show_default="observe",
         ),
     ] = None,
+    anonymous: Annotated[
+        bool | None,
+        typer.Option(
+            "--anonymous/--no-anonymous",
+            help="Its messages do not say which of its senders they are from.",
+        ),
+    ] = None,
+    tokens: Annotated[
+        int | None,
+        typer.Option(metavar="NUMBER", help="Messages of one sender in a period [24]."),
+    ] = None,
+    epoch: Annotated[
+        str | None, typer.Option(metavar="TIME", help="The period, an hour to 30 days [1d].")
+    ] = None,
     valid_days: ValidDays = 365,
     dry_run: DryRun = False,
     passphrase_file: PassphraseFile = None,
@@ -91,19 +105,26 @@ def set_(
     """Make a channel, or change one: whatever is not named stays as it is.
 
     A rule for readings (experimental) is given by --reading, --scale, --range and --mode; another
-    one refuses readings by the former that are still on their way.
+    one refuses readings by the former that are still on their way. An anonymous channel
+    (experimental) takes only messages that do not name their sender, so many in each period.
     """
     from gateway.owner import changes
+    from gateway.owner.anonymous_rules import AnonymityWish, set_anonymous_rule
     from gateway.owner.reading_rules import RuleWish, set_reading_rule
 
     seconds = None if lifetime is None else as_lifetime(lifetime)
     wish = RuleWish(unit=reading, scale=scale, span=span, mode=mode and mode.value)
+    anonymity = AnonymityWish(
+        anonymous=anonymous, epoch=None if epoch is None else as_lifetime(epoch), tokens=tokens
+    )
 
     def edit(members: "Members", version: int) -> "Members":
         changed = changes.set_channel(
             members, name, readers=reader or (), senders=sender or (), lifetime=seconds
         )
-        return changed if wish.is_empty else set_reading_rule(changed, name, wish, version)
+        if not wish.is_empty:
+            changed = set_reading_rule(changed, name, wish, version)
+        return changed if anonymity.is_empty else set_anonymous_rule(changed, name, anonymity)
 
     change(
         ctx.obj,

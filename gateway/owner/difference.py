@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from device_sdk.wire.anonymous_rule import AnonymousRule
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.reading_policy import ReadingRule
 from device_sdk.wire.roster_page import ChannelEntry, DeviceEntry
@@ -121,6 +122,8 @@ def _channel_changes(old: ChannelEntry, new: ChannelEntry) -> tuple[str, ...]:
         details.append(f"lifetime {duration(new.lifetime)}")
     if old.reading != new.reading:
         details.append(f"readings: {describe(new.reading)}")
+    if old.anonymous != new.anonymous:
+        details.append(f"anonymous: {describe_anonymity(new.anonymous)}")
     return tuple(details)
 
 
@@ -131,6 +134,13 @@ def describe(rule: ReadingRule | None) -> str:
     policy = rule.policy
     low, high = policy.value_of(policy.low), policy.value_of(policy.high)
     return f"{rule.mode} {low:f}..{high:f} {policy.unit} in steps of {policy.step:f}"
+
+
+def describe_anonymity(rule: AnonymousRule | None) -> str:
+    """Return how a channel's senders stay unknown, for people."""
+    if rule is None:
+        return "no"
+    return f"{rule.tokens} messages of each sender in {duration(rule.epoch)}"
 
 
 def duration(seconds: int) -> str:
