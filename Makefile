@@ -12,11 +12,12 @@ LOCK = .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 -
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check fix bench clean lock run dev oracles mosquitto faketime strace tokens faults
+.PHONY: help demo test cover check fix bench clean lock run dev oracles mosquitto faketime strace tokens faults
 
 help:
 	@echo "make demo    a sealed message's whole way on this machine, step by step"
 	@echo "make test    every check and the whole suite"
+	@echo "make cover   the suite again, and which lines it reaches"
 	@echo "make check   style, types and the direction of imports"
 	@echo "make fix     mend the style"
 	@echo "make faults  break everything at random, and see that nothing is lost or left"
@@ -31,7 +32,11 @@ test: check mosquitto faketime strace tokens oracles
 	@echo "Running the wire's tests beside the oracles, on cbor2 5.9 ..."
 	@.venv-oracles/bin/python -m pytest -q -p no:cacheprovider $(PYTEST_ARGS) $(ORACLE_TESTS)
 	@echo "Running the whole suite ..."
-	@$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+# Counting lines makes everything a quarter slower, every command that a test runs included.
+cover: check mosquitto faketime strace tokens
+	@$(BIN)/python -m pytest -q --cov --cov-report=term $(PYTEST_ARGS)
 
 check: dev
 	@echo "Checking style, types and the direction of imports ..."

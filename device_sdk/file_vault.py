@@ -1,6 +1,6 @@
 """Private keys in files of the device's directory: ``identity.pem`` and ``reader-SERIAL.pem``.
 
-Beside them, once the device has sent a reading, is the secret ``reading.key``.
+Beside them are, once the device has sent readings, the secrets ``reading-PERIOD.key``.
 """
 
 import hmac
@@ -13,7 +13,6 @@ from device_sdk.reader_key import ReaderKey
 from device_sdk.vault import PrivateIdentity
 
 IDENTITY_FILE = "identity.pem"
-READING_FILE = "reading.key"
 _READING_KEY_SIZE = 32
 
 
@@ -22,7 +21,7 @@ class FileVault:
 
     def __init__(self, directory: Path, passphrase: bytes | None) -> None:
         self._directory, self._passphrase = directory, passphrase
-        self._reading_key = b""
+        self._reading_keys: dict[int, bytes] = {}
 
     def make_identity(self) -> Identity:
         return Identity.generate()
@@ -52,16 +51,30 @@ class FileVault:
         found = (path.stem.removeprefix("reader-") for path in self._directory.glob("reader-*.pem"))
         return {int(serial) for serial in found if serial.isdecimal()}
 
-    def reading_mac(self, data: bytes) -> bytes:
-        if not self._reading_key:
-            path = self._directory / READING_FILE
+    def reading_mac(self, period: int, data: bytes) -> bytes:
+        key = self._reading_keys.get(period)
+        if key is None:
+            path = self._reading_path(period)
             if not path.exists():
                 save_secret(path, os.urandom(_READING_KEY_SIZE), self._passphrase)
-            self._reading_key = load_secret(path, self._passphrase, size=_READING_KEY_SIZE)
-        return hmac.digest(self._reading_key, data, "sha512")
+            key = load_secret(path, self._passphrase, size=_READING_KEY_SIZE)
+            self._reading_keys = {period: key}
+        return hmac.digest(key, data, "sha512")
+
+    def reading_periods(self) -> set[int]:
+        paths = self._directory.glob("reading-*.key")
+        found = (path.stem.removeprefix("reading-") for path in paths)
+        return {int(period) for period in found if period.isdecimal()}
+
+    def erase_reading_key(self, period: int) -> None:
+        self._reading_keys.pop(period, None)
+        self._reading_path(period).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Nothing is open between two calls."""
+
+    def _reading_path(self, period: int) -> Path:
+        return self._directory / f"reading-{period}.key"
 
     def _path(self, serial: int) -> Path:
         return self._directory / f"reader-{serial}.pem"

@@ -21,7 +21,13 @@ from device_sdk.wire import cose
 from device_sdk.wire.errors import SealgateError
 from device_sdk.wire.join_request import JoinRequest
 from device_sdk.wire.key_statement import KeyStatement
-from device_sdk.wire.limits import CLOCK_SKEW, READER_KEY_RENEWAL, READER_KEY_VALIDITY
+from device_sdk.wire.limits import (
+    CLOCK_SKEW,
+    READER_KEY_RENEWAL,
+    READER_KEY_VALIDITY,
+    READING_KEY_KEPT,
+    READING_KEY_PERIOD,
+)
 from device_sdk.wire.names import as_name
 
 JOIN_REQUEST = "join-request"
@@ -148,9 +154,13 @@ class KeyStore:
         """Return the signed request by which the owner admits this device (PROTOCOL 8.2)."""
         return _join_request(self.identity, self._keys[-1], now=now)
 
-    def reading_mac(self, data: bytes) -> bytes:
-        """Return what the blinding of a reading is made of, as `Vault.reading_mac`."""
-        return self._vault.reading_mac(data)
+    def reading_mac(self, data: bytes, *, issued: int) -> bytes:
+        """Return what the blinding of a reading is made of: 64 bytes (PROTOCOL 17.2).
+
+        ``issued`` is the message's, in Unix seconds. Raises as `Vault.reading_mac`, and, for a
+        reading whose key was erased, gives what opens nothing.
+        """
+        return self._vault.reading_mac(issued // READING_KEY_PERIOD, data)
 
     def renewal_due(self, *, now: int) -> bool:
         """Tell whether the newest reader key is old enough for a successor."""
@@ -169,7 +179,9 @@ class KeyStore:
         return own
 
     def erase_expired(self, *, now: int) -> int:
-        """Erase the private keys that no valid message can need; return how many.
+        """Erase the reader keys that no valid message can need; return how many.
+
+        Reading keys go as well, once no total is made of what they hide any more.
 
         The newest stays, so that the device keeps its name and last serial.
         """
@@ -179,6 +191,9 @@ class KeyStore:
             _statement_path(self.directory, own.statement.serial).unlink(missing_ok=True)
             self._vault.erase_reader_key(own.statement.serial)
             self._keys.remove(own)
+        for period in self._vault.reading_periods():
+            if (period + 1) * READING_KEY_PERIOD + READING_KEY_KEPT < now:
+                self._vault.erase_reading_key(period)
         return len(expired)
 
     def _load_reader_keys(self) -> list[OwnReaderKey]:

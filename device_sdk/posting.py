@@ -67,7 +67,9 @@ class Posting:
             place, tree_head = self._begin(addressed)
             message_id, channel = new_message_id(), addressed.message.channel
             made_of = cbor.encode([channel, place.sequence, message_id])
-            blinding = pedersen.blinding_of(self._parts.keystore.reading_mac(made_of))
+            blinding = pedersen.blinding_of(
+                self._parts.keystore.reading_mac(made_of, issued=addressed.message.issued)
+            )
             reading = CommittedReading(
                 message_id=message_id,
                 committed=Committed(policy=policy, commitment=pedersen.commit(steps, blinding)),

@@ -249,22 +249,19 @@ class TokenVault:
                     found.destroy()
 
     def serials(self) -> set[int]:
-        start = self._label("reader ")
-        with _translated("the token does not list its keys"):
-            kinds = {Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.KEY_TYPE: KeyType.RSA}
-            labels = [found[Attribute.LABEL] for found in self._session.get_objects(kinds)]
-        mine = (label.removeprefix(start) for label in labels if label.startswith(start))
-        return {int(serial) for serial in mine if serial.isdecimal()}
+        rsa_keys = {Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.KEY_TYPE: KeyType.RSA}
+        return self._numbers("reader ", rsa_keys)
 
-    def reading_mac(self, data: bytes) -> bytes:
+    def reading_mac(self, period: int, data: bytes) -> bytes:
+        label = self._label(f"reading {period}")
         with _translated("the token does not do HMAC with SHA-512"):
-            key: Any = _or_none(lambda: self._session.get_key(label=self._label("reading")))
+            key: Any = _or_none(lambda: self._session.get_key(label=label))
             if key is None:
                 key = self._session.generate_key(
                     KeyType.GENERIC_SECRET,
                     _READING_KEY_BITS,
-                    label=self._label("reading"),
-                    id=self._label("reading").encode(),
+                    label=label,
+                    id=label.encode(),
                     store=True,
                     template={**_PRIVATE, Attribute.SIGN: True},
                 )
@@ -272,9 +269,27 @@ class TokenVault:
             mac: bytes = key.sign(data, mechanism=Mechanism.SHA512_HMAC)
         return mac
 
+    def reading_periods(self) -> set[int]:
+        return self._numbers("reading ", {Attribute.CLASS: ObjectClass.SECRET_KEY})
+
+    def erase_reading_key(self, period: int) -> None:
+        with _translated("the token does not erase a reading key"):
+            label = self._label(f"reading {period}")
+            found: Any = _or_none(lambda: self._session.get_key(label=label))
+            if found is not None:
+                found.destroy()
+
     def close(self) -> None:
         with _translated("the token does not let go"):
             self._session.close()
+
+    def _numbers(self, what: str, kinds: dict[Any, Any]) -> set[int]:
+        """Return what follows in the labels of this device's objects of a kind."""
+        start = self._label(what)
+        with _translated("the token does not list its keys"):
+            labels = [found[Attribute.LABEL] for found in self._session.get_objects(kinds)]
+        mine = (label.removeprefix(start) for label in labels if label.startswith(start))
+        return {int(number) for number in mine if number.isdecimal()}
 
     def _label(self, what: str) -> str:
         return f"{self._place.tag} {what}"

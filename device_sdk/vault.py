@@ -75,13 +75,19 @@ class Vault(Protocol):
     def serials(self) -> set[int]:
         """Return the serials of all reader keys that are there, also of half-made ones."""
 
-    def reading_mac(self, data: bytes) -> bytes:
-        """Return HMAC-SHA512 of ``data``, 64 bytes, under the device's reading key (PROTOCOL 17.2).
+    def reading_mac(self, period: int, data: bytes) -> bytes:
+        """Return HMAC-SHA512 of ``data``, 64 bytes, under a period's reading key (PROTOCOL 17.2).
 
-        The key is 32 random bytes or more, made when it is needed first, and never shown. Whoever
-        has it can find out every reading that this device has ever committed to.
+        The key is 32 random bytes, made when it is needed first, and never shown. Whoever has it
+        can find out every reading that this device has committed to in that period.
         Raises KeyFileError, VaultError.
         """
+
+    def reading_periods(self) -> set[int]:
+        """Return the periods whose reading keys are there."""
+
+    def erase_reading_key(self, period: int) -> None:
+        """Erase a period's reading key for good, if it is there."""
 
     def close(self) -> None:
         """Let go of what is open."""

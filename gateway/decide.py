@@ -146,6 +146,9 @@ def _send(
         return Decision(question=held.question)
     if held.reason is None:
         return Decision(effects=held.effects, reading=held.found, done="send")
+    if held.reason is Reason.QUOTA and topic.owner in situation.suspended:
+        # That it is suspended was said once: a flood must not become one of lines.
+        return Decision(effects=held.effects, refused=held.reason)
     log = {
         "event": "refused",
         "sender": topic.owner,

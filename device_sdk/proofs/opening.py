@@ -1,11 +1,11 @@
-"""Knows the opening of a commitment: Okamoto's proof, PedersenOpening of sigma-protocols 3.4.
+"""Knows the opening of a commitment (PROTOCOL 20.3): Okamoto's proof, of sigma-protocols 3.4.
 
     Relation PedersenOpening(H, C):   Witness: m, r   Equations: C = m * G + r * H
 
 A proof is ``challenge || m's response || r's response``: 96 bytes.
 """
 
-from device_sdk.proofs.errors import ProofError
+from device_sdk.proofs.errors import MalformedProofError
 from device_sdk.proofs.group import RISTRETTO255
 from device_sdk.proofs.linear_relation import Equation, LinearRelation
 from device_sdk.proofs.pedersen import G, H, commit
@@ -36,5 +36,5 @@ def prove_opening(value: int, blinding: bytes, *, tag: bytes, draw: Draw | None 
 def verify_opening(proof: bytes, commitment: bytes, *, tag: bytes) -> None:
     """Raise ProofError unless whoever made the proof for this tag can open the commitment."""
     if len(proof) != OPENING_PROOF_SIZE:
-        raise ProofError(f"expected an opening proof of {OPENING_PROOF_SIZE} bytes")
+        raise MalformedProofError("opening proof", expected=f"{OPENING_PROOF_SIZE} bytes")
     verify_compact(RISTRETTO255, argument_tag(_ARGUMENT, tag), relation(commitment), proof)

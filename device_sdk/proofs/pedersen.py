@@ -1,4 +1,4 @@
-"""Pedersen commitments: C = value*G + blinding*H, which can be added up (docs/zero-knowledge.md).
+"""Pedersen commitments: C = value*G + blinding*H, which can be added up (PROTOCOL 20.1).
 
 H is hashed from G, so that nobody knows its logarithm: whoever did could open a commitment to any
 value. With a fresh uniform blinding, C says nothing about the value, not even to unlimited

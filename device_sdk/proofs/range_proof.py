@@ -1,4 +1,4 @@
-"""Proves that a commitment is to a number from low to high, and tells nothing else about it.
+"""Proves that a commitment is to a number from low to high, and nothing else (PROTOCOL 20.4).
 
 With N = high - low, n its bit length, w_i the weights of `digits` and C_i a commitment to digit i:
 

@@ -1,4 +1,4 @@
-"""The tag of a proof: which argument it is, and what it was made for (fiat-shamir 5.1)."""
+"""The tag of a proof: which argument it is, and what it was made for (PROTOCOL 20.2)."""
 
 from device_sdk.proofs.codecs import serialize_var_len
 from device_sdk.proofs.group import RISTRETTO255

@@ -96,6 +96,10 @@ MAX_LIFETIME = 30 * DAY
 DEFAULT_LIFETIME = 7 * DAY
 READER_KEY_VALIDITY = 90 * DAY
 READER_KEY_RENEWAL = 30 * DAY
+READING_KEY_PERIOD = 30 * DAY
+"""A device blinds the readings of so long with one key."""
+READING_KEY_KEPT = 90 * DAY
+"""After its period: as long, a device can answer for a total."""
 ROSTER_WARNING = 14 * DAY
 """How long before a roster expires everybody begins to say so: owners go on holidays."""
 CLOCK_SKEW = 5 * 60

@@ -13,10 +13,10 @@ _RUN = 13
 """So many places in a row at which stands what no row has: an id of 16 bytes has them, unless by
 chance a part of it looks like pointers, and anything longer has many more. Where two older rows
 meet there are three, and seven where SQLite wrote a note of its own over one."""
-_FULL = 13
-"""So many of the bytes there are not zero. Where notes of SQLite's own and scraps of rows lie side by
-side, what no row has can be as long, but a quarter of it is zero: the notes are small numbers, and
-what was erased is zero. Of a hundred million ids fewer than fifty have as many zeros."""
+_FULL = 14
+"""So many of the bytes there are not zero. Where notes of SQLite's own and scraps of rows lie side
+by side, what no row has can be as long, but much of it is zero: the notes are small numbers,
+and what was erased is zero. Of thirty thousand ids one has as many zeros."""
 
 Span = tuple[int, int]
 """Begin and end within a page."""

@@ -31,15 +31,28 @@ def run(home: Home, name: str, *arguments: str) -> str:
 
 
 def test_every_example_is_tested() -> None:
-    tested = {"json_order.py", "read_forever.py", "send_reading.py"}
+    tested = {"json_order.py", "proved_reading.py", "read_forever.py", "send_load.py"}
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
 
 def test_a_reading_is_sent_to_every_reader_named(home: Home) -> None:
-    assert run(home, "send_reading.py", "./thermo-1", "hub", "phone").startswith("held: ")
+    assert run(home, "send_load.py", "./thermo-1", "hub", "phone").startswith("held: ")
     for reader in ("hub", "phone"):
         (message,) = home.read(reader)
         assert float(message["text"]) >= 0
+
+
+def test_a_proved_reading_is_sent_and_what_is_out_of_range_is_an_alarm(home: Home) -> None:
+    channel = ("fleet", "channel", "set", "./fleet", "cellar")
+    home.ok(*channel, "--reader", "hub", "--sender", "thermo-1")
+    home.ok(*channel, "--reading", "celsius", "--scale", "0.1", "--range", "-40..125")
+    home.ok(*channel, "--mode", "require")
+    for measured in ("21.5", "500"):
+        run(home, "proved_reading.py", "./thermo-1", "cellar", "hub", measured)
+    reading, alarm = home.read("hub")
+    assert (reading["text"], reading["reading"]["unit"]) == ("21.5", "celsius")
+    assert "reading" not in alarm
+    assert alarm["text"] == '{"alarm":"cellar","allowed":["-40.0","125.0"]}'
 
 
 def test_reading_forever_prints_every_message_and_acknowledges_it(home: Home) -> None:

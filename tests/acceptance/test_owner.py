@@ -92,7 +92,13 @@ def test_channels_are_set_added_to_shown_and_removed(mail: Shell) -> None:
     )  # fmt: skip
     shown = mail.ok("fleet", "show", "./fleet/public", "--json").json["channels"]
     assert shown == [
-        {"name": "air", "readers": ["hub", "phone"], "senders": ["hub"], "lifetime": 7 * 86400}
+        {
+            "name": "air",
+            "readers": ["hub", "phone"],
+            "senders": ["hub"],
+            "lifetime": 7 * 86400,
+            "readings": "",
+        }
     ]
     assert "air" in mail.ok("fleet", "show", "./fleet").out.splitlines()[-1]
     mail.ok(*channel, "remove", "./fleet", "air")

@@ -10,7 +10,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import backlog, fleet_size, jetstream, lifecycles, log, relay, sealing
+from tests.bench import (
+    backlog,
+    fleet_size,
+    flood,
+    jetstream,
+    lifecycles,
+    log,
+    proofs,
+    relay,
+    sealing,
+)
 from tests.brokers.mosquitto import Mosquitto
 
 _GOALS = {
@@ -21,6 +31,9 @@ _GOALS = {
 }
 _COUNT, _WINDOW, _ROUNDS = 4000, 64, 3
 _BACKLOG = 100_000
+_FLOODS = (200, 500)
+"""Wrong proofs a second: as many as would take half of a core and more than one, if all were
+verified."""
 _NODELAY = "set_tcp_nodelay true"
 
 
@@ -33,7 +46,9 @@ def main() -> None:
     console.print(_sealing_table())
     console.print(fleet_size.table())
     console.print(_log_table())
+    console.print(_proof_table())
     console.print(_lifecycle_table())
+    console.print(_flood_table())
     for table in backlog.tables(_BACKLOG):
         console.print(table)
 
@@ -50,6 +65,16 @@ def _log_table() -> Table:
     table = _table("The gateway's log of rosters and keys", "cost")
     for line in log.run(appended=10_000, size=100_000):
         table.add_row(line.what, line.figure)
+    return table
+
+
+def _proof_table() -> Table:
+    columns = ("ours", "over the multiplications named", "over those done", "goal")
+    table = _table("Proofs: time over that of the library's scalar multiplications", *columns)
+    for line in proofs.run():
+        ratios = [f"{ratio:.2f}" if ratio else "" for ratio in (line.over_named, line.over_done)]
+        goal = "5 ms, 1.30" if ", 11 bits" in line.what else "1.30" if line.over_named else ""
+        table.add_row(line.what, f"{line.ours * 1e3:,.2f} ms", *ratios, goal)
     return table
 
 
@@ -71,6 +96,17 @@ def _lifecycle_table() -> Table:
     for name, rates in figures.items():
         ratio = statistics.median(a / b for a, b in zip(ours, rates, strict=True))
         table.add_row(name, f"{statistics.median(rates):,.0f}", f"{ratio:.2f}")
+    return table
+
+
+def _flood_table() -> Table:
+    table = _table("Latency of others during a flood of wrong proofs", "quiet", "flood", "ratio")
+    for per_second in _FLOODS:
+        with tempfile.TemporaryDirectory() as name, Mosquitto(Path(name), extra=_NODELAY) as broker:
+            for line in flood.run(broker.port, Path(name), per_second=per_second):
+                quiet, loud = (f"{part * 1e3:.1f} ms" for part in (line.quiet, line.flooded))
+                ratio = f"{line.flooded / line.quiet:.2f}"
+                table.add_row(f"{line.what}, {per_second} a second", quiet, loud, ratio)
     return table
 
 

@@ -8,7 +8,7 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from tests.bench import load
 from tests.bench.sealing import PAYLOAD
 
 _TOPICS = Topics()
-_SENDER, _READER, _GATEWAY = "sender", "reader", "gw-1"
+SENDER, READER, _GATEWAY = "sender", "reader", "gw-1"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +44,7 @@ class _Prepared:
 
 def run(port: int, directory: Path, *, count: int, window: int) -> float:
     """Return lifecycles per second through a gateway at Mosquitto on ``port``."""
-    with _gateway(port, directory) as fleet:
+    with serving(port, directory) as fleet:
         prepared = _prepare(fleet, directory, count)
 
         def react(client: mqtt.Client, topic: str, payload: bytes) -> bool:
@@ -56,7 +56,7 @@ def run(port: int, directory: Path, *, count: int, window: int) -> float:
 
         return load.run(
             port,
-            inbox=_TOPICS.inbox_of(_READER),
+            inbox=_TOPICS.inbox_of(READER),
             messages=prepared.messages,
             window=window,
             react=react,
@@ -64,12 +64,13 @@ def run(port: int, directory: Path, *, count: int, window: int) -> float:
 
 
 @contextlib.contextmanager
-def _gateway(port: int, directory: Path) -> Iterator[Fleet]:
+def serving(port: int, directory: Path, *, more: Sequence[str] = ()) -> Iterator[Fleet]:
+    """Run a gateway for sender and reader, and for ``more`` devices, at Mosquitto on ``port``."""
     now = int(time.time())
     fleet = Fleet.create(directory / "fleet", name="bench", passphrase=None, now=now)
     request = init_gateway(directory / "data", _GATEWAY, None, now).read_bytes()
     fleet.admit(request, role=ROLE_GATEWAY, now=now)
-    for name in (_SENDER, _READER):
+    for name in (SENDER, READER, *more):
         with KeyStore.create(directory / name, name, None, now=now) as store:
             fleet.admit(store.join_request(now=now), now=now)
     process = subprocess.Popen(
@@ -96,16 +97,16 @@ def _prepare(fleet: Fleet, directory: Path, count: int) -> _Prepared:
     now, roster, aad = int(time.time()), fleet.roster(), Pin.from_spki(fleet.root.spki).aad
     messages, acks = [], {}
     with (
-        KeyStore.open(directory / _SENDER, None) as sender,
-        KeyStore.open(directory / _READER, None) as reader,
+        KeyStore.open(directory / SENDER, None) as sender,
+        KeyStore.open(directory / READER, None) as reader,
     ):
         key = reader.reader_keys[0].key
-        target = WrapTarget(reader=_READER, key=key.public)
+        target = WrapTarget(reader=READER, key=key.public)
         for sequence in range(1, count + 1):
             sealed = seal(
                 PAYLOAD,
                 recipients=[target],
-                sender=_SENDER,
+                sender=SENDER,
                 signer=sender.identity,
                 aad=aad,
                 content_type="application/octet-stream",
@@ -113,22 +114,22 @@ def _prepare(fleet: Fleet, directory: Path, count: int) -> _Prepared:
                 expires=now + DAY,
                 sequence=sequence,
             )
-            name = (_READER, _SENDER, sealed.message_id)
+            name = (READER, SENDER, sealed.message_id)
             topic = Topic(
-                kind=Kind.INBOX, owner=_READER, sender=_SENDER, message_id=sealed.message_id
+                kind=Kind.INBOX, owner=READER, sender=SENDER, message_id=sealed.message_id
             )
             copy = Envelope.decode(sealed.envelope).copies()[0].encode()
-            checked = check_copy(copy, topic=topic, reader=_READER, roster=roster, aad=aad, now=now)
+            checked = check_copy(copy, topic=topic, reader=READER, roster=roster, aad=aad, now=now)
             ack = ReadAck(
                 verdict=READ,
-                sender=_SENDER,
+                sender=SENDER,
                 message_id=sealed.message_id,
                 digest=sealed.digest,
-                reader=_READER,
+                reader=READER,
                 time=now,
                 open_token=open_copy(checked, key).open_token,
             )
-            send = _TOPICS.send(_SENDER, sealed.message_id)
+            send = _TOPICS.send(SENDER, sealed.message_id)
             messages.append(load.Publication(send, sealed.envelope))
             signed = cose.sign(ack, reader.identity, aad)
             acks[_TOPICS.inbox(*name)] = load.Publication(_TOPICS.read(*name), signed)

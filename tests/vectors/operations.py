@@ -9,6 +9,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from device_sdk import trust, unseal
+from device_sdk.proofs import errors as proof_errors
+from device_sdk.proofs import opening, pedersen, range_proof
 from device_sdk.reader_key import ReaderKey
 from device_sdk.wire import (
     cbor,
@@ -69,6 +71,9 @@ KINDS: dict[type[BaseException], str] = {
     trust.RollbackError: "rollback",
     trust.ForkError: "fork",
     trust.RosterExpiredError: "roster-expired",
+    proof_errors.MalformedProofError: "malformed",
+    proof_errors.RangeError: "malformed",
+    proof_errors.ProofError: "proof",
     unseal.CopyDamagedError: "damaged",
     unseal.CopyDroppedError: "dropped",
     unseal.CopyExpiredError: "dropped",
@@ -123,6 +128,37 @@ def derive(given: Json) -> Json:
         "open_token": token.hex(),
         "open_hash": content_key.open_hash(token).hex(),
     }
+
+
+def commit(given: Json) -> Json:
+    value, blinding = given["value"], bytes.fromhex(given["blinding"])
+    commitment = pedersen.commit(value, blinding)
+    assert pedersen.opens(commitment, value, blinding)
+    return {"commitment": commitment.hex()}
+
+
+def _draw(given: Json) -> Callable[[], bytes]:
+    return iter([bytes.fromhex(scalar) for scalar in given["draws"]]).__next__
+
+
+def check_opening(given: Json) -> Json:
+    proof, commitment, tag = (bytes.fromhex(given[key]) for key in ("proof", "commitment", "tag"))
+    opening.verify_opening(proof, commitment, tag=tag)
+    blinding = bytes.fromhex(given["blinding"])
+    made = opening.prove_opening(given["value"], blinding, tag=tag, draw=_draw(given))
+    assert made == proof
+    return {}
+
+
+def check_range(given: Json) -> Json:
+    proof, commitment, tag = (bytes.fromhex(given[key]) for key in ("proof", "commitment", "tag"))
+    low, high = given["low"], given["high"]
+    range_proof.verify(proof, commitment, low=low, high=high, tag=tag)
+    blinding, draw = bytes.fromhex(given["blinding"]), _draw(given)
+    assert proof == range_proof.prove(
+        given["value"], blinding, low=low, high=high, tag=tag, draw=draw
+    )
+    return {}
 
 
 def pad(given: Json) -> Json:
@@ -360,6 +396,7 @@ def verify_roster(given: Json) -> Json:
 OPERATIONS: dict[str, Callable[[Json], Json]] = {
     "cbor": decode_cbor,
     "certificates": verify_certificate,
+    "commitment": commit,
     "content-key": derive,
     "copy": read_copy,
     "dishonest-copy": read_copy,
@@ -377,12 +414,14 @@ OPERATIONS: dict[str, Callable[[Json], Json]] = {
     "merkle-inclusion": check_inclusion,
     "merkle-tree": grow_tree,
     "notice": record(Notice, ROLE_GATEWAY),
+    "opening-proof": check_opening,
     "owner-grant": record(OwnerGrant),
     "owner-request": verify_owner,
     "padded-length": pad,
     "prove": record(Prove),
     "public-key": load_key,
     "query": record(Query),
+    "range-proof": check_range,
     "read-ack": record(ReadAck),
     "root-succession": record(RootSuccession),
     "roster": verify_roster,

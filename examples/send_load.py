@@ -1,6 +1,6 @@
 """Seal this machine's load to one or more readers, and wait until the gateway holds it.
 
-python examples/send_reading.py ./thermo-1 hub phone
+python examples/send_load.py ./thermo-1 hub phone
 """
 
 import os
