@@ -60,13 +60,15 @@ def seal_anonymous(
     *,
     token: bytes = b"",
     seed: bytes = b"",
+    output: bytes = b"",
     channel: str = "",
     issued: int = NOW,
     expires: int = NOW + DAY,
     message_id: bytes = b"",
     mac: bytes = b"",
 ) -> SealedAnonymous:
-    """Spend a token; it is calculated from the gateway's own key, as if it had been issued."""
+    """Spend a token: one with its ``output``, or one that is calculated from the gateway's own key
+    as if it had been issued."""
     message_id, cek = message_id or os.urandom(16), os.urandom(32)
     entries = tuple(fleet._wrap(name, cek, message_id) for name in sorted(readers))
     header = AnonymousHeader(
@@ -85,7 +87,7 @@ def seal_anonymous(
     structure = cose.encrypt_structure(protected, aad)
     ciphertext = AESGCM(cek).encrypt(header.iv, pad(payload), structure)
     digest, token = anonymous_digest(protected, aad, ciphertext), token or os.urandom(32)
-    output = oprf.output_of(seed or stored.seed, token)
+    output = output or oprf.output_of(seed or stored.seed, token)
     spent = SpentToken(token=token, mac=mac or token_mac(output, message_id, digest))
     body = AnonymousBody(protected=protected, header=header, token=spent, ciphertext=ciphertext)
     return SealedAnonymous(

@@ -18,7 +18,10 @@ from device_sdk.wire.tree_head import leaf_of
 from gateway import oprf, tokens
 from gateway.adopt import Found
 from gateway.answer import answer_anonymous
-from gateway.hold import Held, Holding
+from gateway.cli.audit_look import look_at
+from gateway.hold import Held, Holding, take_in
+from gateway.settings import load_settings
+from gateway.store.port import Transaction
 from gateway.store.records import StoredTokenKey
 from tests.support.envelopes import NOW, Fleet
 from tests.support.mailroom import Mailroom, key_of, kinds, open_mailroom, told_of
@@ -254,6 +257,23 @@ async def test_no_byte_of_a_token_can_be_another(room: Mailroom) -> None:
         assert await refused(room, message, forged.encode()) == "token-invalid"
 
 
+async def test_no_byte_of_an_anonymous_envelope_can_be_another(room: Mailroom) -> None:
+    message = seal_anonymous(room.fleet, (await keys(room))[0])
+    topic, held = TOPICS.parse(message.topic), []
+
+    def send_all(tx: Transaction) -> None:
+        for position in range(len(message.data)):
+            changed = bytearray(message.data)
+            changed[position] ^= 1 << position % 8
+            answer = take_in(tx, topic, bytes(changed), room.situation)
+            if answer.holding is not Holding.REFUSED:
+                held.append(position)
+
+    await room.run(send_all)
+    assert held == []
+    assert (await room.send(message)).holding is Holding.NEW
+
+
 async def test_an_ordinary_envelope_is_refused_on_an_anonymous_channel(room: Mailroom) -> None:
     message = room.fleet.seal("thermo", ["hub", "phone"], channel=CHANNEL)
     assert (await room.send(message)).reason == "token-required"
@@ -399,6 +419,29 @@ async def test_a_key_goes_with_all_that_was_issued_and_spent_under_it(room: Mail
     assert await room.read(lambda tx: tx.token_key(key.key.key_id)) is None
     await room.erase()
     assert not room.holds_bytes(key.seed, message.token, request.digest)
+
+
+async def test_an_audit_finds_nothing_while_tokens_are_used_nor_after(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    open_channel(fleet)
+    async with open_mailroom(fleet, tmp_path) as room:
+        await room.run(lambda tx: tokens.draw(tx, room.situation))
+        key = (await keys(room))[0]
+        await ask(room, Wish.of(3).request("thermo", key.key.key_id))
+        for _ in range(20):
+            message = seal_anonymous(room.fleet, key)
+            await room.send(message)
+            for reader in ("hub", "phone"):
+                await room.ack(message, reader)
+        await room.clear_all()
+        await room.run(lambda tx: tx.set_high_water(NOW))
+        await room.erase()
+        assert (await look_at(load_settings(data=tmp_path))).findings == ()
+        room.change(now=key.erase_at)
+        await room.sweep()
+        await room.erase()
+    assert (await look_at(load_settings(data=tmp_path))).findings == ()
 
 
 async def test_a_key_is_kept_as_long_as_a_message_of_its_period_can_come(room: Mailroom) -> None:
