@@ -6,7 +6,7 @@ kind, and never a reading that it did not take.
 """
 
 from dataclasses import dataclass, field
-from decimal import Decimal, localcontext
+from decimal import ROUND_05UP, ROUND_HALF_EVEN, Context, Decimal
 
 from device_sdk.errors import (
     NoReadingRuleError,
@@ -24,8 +24,9 @@ from device_sdk.wire.limits import POINT_SIZE
 from device_sdk.wire.reading_policy import MAX_STEPS, REQUIRE, ReadingPolicy
 
 CONTENT_TYPE = "application/sealgate-reading+cbor"
-_DIGITS = 60
-"""Enough to divide any float by any step without a doubt about the nearest step."""
+_DIVISION = Context(prec=60, rounding=ROUND_05UP, traps=[])
+"""Of its own, as an application may have set another one. What it cuts off still shows in its last
+digit, so that rounding once more cannot make a half of what is not one."""
 MAX_SIZE = 44
 """Bytes of an encoded reading: an array of an integer of up to 9 and a blinding of 34."""
 
@@ -92,11 +93,11 @@ def steps_of(value: Number, policy: ReadingPolicy, channel: str) -> int:
         OutOfRangeError: the policy does not allow it.
     """
     number = check_is_number(value)
-    with localcontext(prec=_DIGITS):
-        # What is far out of range may have more digits than memory.
-        if abs(number) > policy.step * (MAX_STEPS + 1):
-            raise out_of_range(policy, channel)
-        steps = int((number / policy.step).to_integral_value())
+    # What is far out of range may have more digits than memory, and no context takes it.
+    if number.copy_abs() > policy.value_of(MAX_STEPS + 1):
+        raise out_of_range(policy, channel)
+    quotient = _DIVISION.divide(number, policy.step)
+    steps = int(quotient.to_integral_value(ROUND_HALF_EVEN, _DIVISION))
     if not policy.low <= steps <= policy.high:
         raise out_of_range(policy, channel)
     return steps

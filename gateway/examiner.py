@@ -119,6 +119,7 @@ class Examiner:
                 await self._wake.wait()
             waiting = self._next()
             question, fleet_id = waiting.question, self._keeper.pin.fleet_id
+            reached("proof-waiting")
             try:
                 proved = await loop.run_in_executor(pool, self._verify, question, fleet_id)
                 await self._decide(waiting, proved=proved)

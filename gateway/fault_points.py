@@ -5,7 +5,8 @@ itself as ``kill -9`` would when it comes to that point, and with ``send-committ
 there for the third time. Without that variable, `reached` does nothing.
 
 A point is a work and how far it is. What arrives is *written* within a transaction, *committed*,
-and *pubacked*. What is published is *sent*, *confirmed* by the broker, *recorded* in the ledger.
+and *pubacked*. While a proof is *waiting*, its message was PUBACKed and stands in no ledger. What
+is published is *sent*, *confirmed* by the broker, *recorded* in the ledger.
 """
 
 import os
@@ -28,6 +29,7 @@ POINTS = (
         for work in PUBLISHING
         for how_far in ("sent", "confirmed", "written", "recorded")
     ),
+    "proof-waiting",
     "notice-due",
     "notice-sent",
     "expiry-written",

@@ -6,7 +6,7 @@ range travels beside the countersignature, only as far as the gateway.
 """
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Self
 
 from device_sdk.wire import cbor
@@ -25,6 +25,8 @@ MAX_SPAN = 2**32 - 1
 """Of a range in steps: a proof of 32 bits has 4,160 bytes."""
 
 _MODE, _POLICY = range(1, 3)
+_EXACT = Context(prec=40)
+"""A bound of a range has at most 28 digits. It is not the application's, which may have fewer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,11 +47,11 @@ class ReadingPolicy:
     @property
     def step(self) -> Decimal:
         """How many units one step is."""
-        return Decimal(self.mantissa).scaleb(self.exponent)
+        return Decimal(self.mantissa).scaleb(self.exponent, _EXACT)
 
     def value_of(self, steps: int) -> Decimal:
         """Return a number of steps in units, with as many decimals as a step has."""
-        return Decimal(steps * self.mantissa).scaleb(self.exponent)
+        return Decimal(steps * self.mantissa).scaleb(self.exponent, _EXACT)
 
     def to_cbor(self) -> list[Any]:
         """Return the policy as it stands in rosters and headers."""

@@ -1,7 +1,7 @@
 """What the owner demands of readings on a channel (PROTOCOL 17.1): from units to steps. Pure."""
 
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 
 from device_sdk.wire.errors import WireError
 from device_sdk.wire.reading_policy import OBSERVE, ReadingPolicy, ReadingRule
@@ -12,6 +12,8 @@ OFF = "off"
 _DOTS = ".."
 _MOST_DIGITS = 30
 """Before or behind the point: far more than a policy can say, and few enough to calculate with."""
+_EXACT = Context(prec=130)
+"""Whatever two such numbers are divided into, what is no whole step shows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +80,7 @@ def _policy(known: ReadingPolicy | None, wish: RuleWish, version: int) -> Readin
     else:
         assert known is not None  # noqa: S101
         low, high = known.value_of(known.low), known.value_of(known.high)
-    _, digits, exponent = step.normalize().as_tuple()
+    _, digits, exponent = step.normalize(_EXACT).as_tuple()
     mantissa = int("".join(map(str, digits)))
     policy = ReadingPolicy(
         version=version,
@@ -106,14 +108,19 @@ def _decimal(text: str, what: str) -> Decimal:
         number = Decimal(text)
     except InvalidOperation:
         raise NotChangedError(f"{what}: expected a number such as 0.1, got {text!r:.30}") from None
-    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+    if not number.is_finite() or max(_digits(number)) > _MOST_DIGITS:
         raise NotChangedError(f"{what}: expected a number of a usual size, got {text!r:.30}")
     return number
 
 
+def _digits(number: Decimal) -> tuple[int, int]:
+    """Return how many digits a finite number has before and behind its point."""
+    return number.adjusted(), -int(number.as_tuple().exponent)
+
+
 def _steps(bound: Decimal, step: Decimal) -> int:
-    steps = bound / step
-    if steps != steps.to_integral_value():
+    steps = _EXACT.divide(bound, step)
+    if steps != steps.to_integral_value(context=_EXACT):
         raise NotChangedError(
             f"both ends of a range are whole steps of {step:f}: {bound:f} is not one"
         )

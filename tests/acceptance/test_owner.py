@@ -105,6 +105,38 @@ def test_channels_are_set_added_to_shown_and_removed(mail: Shell) -> None:
     assert mail.ok("fleet", "show", "./fleet", "--json").json["channels"] == []
 
 
+def test_a_channels_rule_for_readings_is_set_changed_shown_and_taken_back(mail: Shell) -> None:
+    def air(*options: str) -> str:
+        return mail.ok("fleet", "channel", "set", "./fleet", "air", *options).out
+
+    given_away = mail.directory / "theirs"
+    air("--reader", "hub", "--reader", "phone", "--sender", "thermo-1", "--lifetime", "2d")
+    shutil.copytree(mail.directory / "fleet/public", given_away)
+    rule = "-40.0..125.0 celsius in steps of 0.1"
+    said = ("--reading", "celsius", "--scale", "0.1", "--range=-40..125")
+    before = contents(mail.directory / "fleet")
+    assert f"~ channel air, readings: observe {rule}" in air(*said, "--dry-run")
+    assert contents(mail.directory / "fleet") == before
+    assert f"~ channel air, readings: observe {rule}" in air(*said)
+    assert f"~ channel air, readings: require {rule}" in air("--mode", "require")
+    # Whoever is not named stays, and so does the rule where another thing is.
+    assert "readings" not in air("--lifetime", "3d")
+    (shown,) = mail.ok("fleet", "show", "./fleet", "--json").json["channels"]
+    assert shown == {
+        "name": "air",
+        "readers": ["hub", "phone"],
+        "senders": ["thermo-1"],
+        "lifetime": 3 * 86400,
+        "readings": f"require {rule}",
+    }
+    assert f"require {rule}" in mail.ok("fleet", "show", "./fleet").out
+    differs = mail.ok("fleet", "diff", "./fleet", "./theirs").out
+    assert f"readings: require {rule}" in differs
+    assert "~ channel air, readings: no rule" in air("--mode", "off")
+    (shown,) = mail.ok("fleet", "show", "./fleet", "--json").json["channels"]
+    assert (shown["readers"], shown["readings"]) == (["hub", "phone"], "")
+
+
 @pytest.mark.parametrize(
     ("mistake", "reason"),
     [
@@ -114,6 +146,10 @@ def test_channels_are_set_added_to_shown_and_removed(mail: Shell) -> None:
         ("set ./fleet air --sender hub", "at least one reader"),
         ("set ./fleet air --reader hub --sender hub --lifetime 31d", "30 days"),
         ("set ./fleet air --reader hub --sender hub --lifetime soon", "seconds"),
+        ("set ./fleet air --reader hub --sender hub --mode require", "--reading"),
+        ("set ./fleet air --reader hub --sender hub --reading celsius", "--range"),
+        ("set ./fleet air --reader hub --sender hub --reading celsius --range=9..0", "4294967295"),
+        ("set ./fleet air --reading celsius --range=0..9", "at least one reader"),
         ("add ./fleet air --reader hub", "no channel named air"),
         ("add ./fleet air", "--reader DEVICE"),
         ("remove ./fleet air", "no channel named air"),

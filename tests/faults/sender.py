@@ -11,18 +11,22 @@ import secrets
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 from device_sdk import Device
 from device_sdk.errors import DeviceError
 from device_sdk.outgoing import Outgoing, Verdict
+from device_sdk.wire.reading_policy import MAX_SPAN
 from tests.faults import history
 from tests.faults.history import Pen, What
 
 LIFETIME = timedelta(days=1)
 BRIEF, BRIEF_LIFETIME = 0.1, timedelta(seconds=2)
 """The share of messages that end unread because nobody is there, and after how long."""
+CHANNEL, READINGS = "meters", 0.02
+"""A channel of all readers that takes readings only, and the share of messages that go there."""
 WINDOW = 150
 """Messages that are not over: as many as a device collects that is cut off for a while."""
 _ALL = 1_000_000
@@ -99,21 +103,34 @@ class Sender:
             # One message that stays, and then some that end unread.
             self._send_to([self._absent], LIFETIME if self._is_first else BRIEF_LIFETIME)
             self._is_first = False
+        elif random.random() < READINGS:
+            self._send_reading()
         else:
             count = random.randint(1, len(self._readers))
             self._send_to(random.sample(self._readers, count), LIFETIME)
 
     def _send_to(self, readers: list[str], lifetime: timedelta) -> None:
-        token = secrets.token_hex(8)
-        name, to = self._device.name, tuple(sorted(readers))
         detail = history.BRIEF if lifetime == BRIEF_LIFETIME else ""
+        with self._sending(secrets.token_hex(8), readers, detail) as token:
+            sent = self._device.send(token, to=readers, lifetime=lifetime, timeout=60)
+            self._sent(sent.message_id, token)
+
+    def _send_reading(self) -> None:
+        with self._sending(str(secrets.randbelow(MAX_SPAN)), self._readers) as token:
+            sent = self._device.send_reading(
+                int(token), channel=CHANNEL, lifetime=LIFETIME, timeout=60
+            )
+            self._sent(sent.message_id, token)
+            assert not sent.left_out, sent.left_out
+
+    @contextlib.contextmanager
+    def _sending(self, token: str, readers: list[str], detail: str = "") -> Iterator[str]:
+        name, to = self._device.name, tuple(sorted(readers))
         self._pen.write(What.SENDING, sender=name, token=token, readers=to, detail=detail)
         try:
-            sent = self._device.send(token, to=readers, lifetime=lifetime, timeout=60)
+            yield token
         except DeviceError as error:
             print(f"not sent: {error}", file=sys.stderr, flush=True)
-        else:
-            self._sent(sent.message_id, token)
 
     def _look(self, message_id: str) -> None:
         message = self._message(message_id)

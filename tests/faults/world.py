@@ -18,10 +18,14 @@ from typing import TypeVar
 
 from device_sdk import ReportKind, create_device, trust_root
 from device_sdk.assembly import STATE_FILE
+from device_sdk.wire.reading_policy import MAX_SPAN, REQUIRE
 from gateway.enrolment import init_gateway
 from gateway.fault_points import SWITCH
 from gateway.login import OPERATOR, operator_password
+from gateway.owner.changes import set_channel
 from gateway.owner.fleet import Fleet
+from gateway.owner.reading_rules import RuleWish, set_reading_rule
+from gateway.owner.signing import Members
 from gateway.store.sqlite import LEDGER_FILE, read_summaries
 from tests.brokers.mosquitto import Mosquitto, free_port
 from tests.faults.backup import Backup
@@ -29,6 +33,7 @@ from tests.faults.checker import Remains, Row
 from tests.faults.disk import small_disk
 from tests.faults.history import ROLLBACK, SUFFIX, Pen, What
 from tests.faults.proxy import Proxy
+from tests.faults.sender import CHANNEL
 from tests.faults.watcher import Watcher, search
 from tests.faults.wrong_clock import WrongClock
 
@@ -57,6 +62,14 @@ def make_fleet(directory: Path) -> None:
         request = create_device(directory / name, name, None, now=now)
         fleet.admit(request.read_bytes(), now=now)
         trust_root(directory / name, directory / "fleet" / "public" / "root.pub")
+    fleet.change(_with_readings, now=now)
+
+
+def _with_readings(members: Members, version: int) -> Members:
+    """Add a channel that takes nothing but readings: of 32 bits, so that no two are the same."""
+    members = set_channel(members, CHANNEL, readers=READERS, senders=SENDERS)
+    wish = RuleWish(unit="Wh", span=f"0..{MAX_SPAN}", mode=REQUIRE)
+    return set_reading_rule(members, CHANNEL, wish, version)
 
 
 class Program:

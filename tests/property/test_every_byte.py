@@ -1,7 +1,8 @@
 """No byte of anything signed can be changed: what comes out is a refusal, never another message.
 
-There is no exception to list. What single bytes cannot show: an ES256 signature (r, s) has a twin
-(r, n - s), which differs in all of s, verifies, and changes neither content nor digest.
+There is one exception: the proof of a reading is no part of the message, and changes nothing of it;
+what it is worth the gateway finds out. What single bytes cannot show: an ES256 signature (r, s) has
+a twin (r, n - s), which differs in all of s, verifies, and changes neither content nor digest.
 """
 
 import os
@@ -18,6 +19,7 @@ from tests.vectors.test_vectors import ALL
 SIGNED = {
     ("envelope", "two-readers"): "envelope",
     ("envelope", "from-a-ps256-identity"): "envelope",
+    ("envelope", "with-a-reading"): "envelope",
     ("copy", "one-reader"): "copy",
     ("copy", "first-of-three-readers"): "copy",
     ("copy", "last-of-three-readers-with-a-4096-bit-key"): "copy",
@@ -82,6 +84,19 @@ def test_no_byte_can_be_cut_off_or_added(file: str, name: str) -> None:
     data = bytes.fromhex(vector["input"][field])
     for changed in (data[:-1], data[1:], data + b"\0", b"\0" + data, data * 2, b""):
         assert refused(file, {**vector["input"], field: changed.hex()})
+
+
+def test_the_bytes_of_a_proof_change_nothing_of_the_message_that_it_travels_with() -> None:
+    vector = ALL["envelope", "with-a-proof"]
+    data = bytes.fromhex(vector["input"]["envelope"])
+    begin = data.index(b"Eproof") + 1  # behind the head of a byte string of five
+    taken = set()
+    for position, mask, changed in changes(data):
+        given = {**vector["input"], "envelope": changed.hex()}
+        if not refused("envelope", given):
+            assert OPERATIONS["envelope"](given) == vector["expect"]
+            taken.add((position, mask))
+    assert {position for position, _ in taken} == set(range(begin, begin + 5))
 
 
 def test_every_character_of_a_login_token_counts() -> None:

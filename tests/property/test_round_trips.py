@@ -1,5 +1,6 @@
 """Every valid record comes back as it was, in the one encoding that there is for it."""
 
+from fractions import Fraction
 from typing import Any
 
 import cbor2
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device_sdk.readings import steps_of
 from device_sdk.wire import cbor, cose, limits
 from device_sdk.wire.envelope import (
     Body,
@@ -26,6 +28,17 @@ from device_sdk.wire.login import Login
 from device_sdk.wire.notice import Event, EventKind, Excusal, Notice
 from device_sdk.wire.query import Query, Seen, Sent, Wanted
 from device_sdk.wire.read_ack import ReadAck
+from device_sdk.wire.reading_policy import (
+    MAX_EXPONENT,
+    MAX_MANTISSA,
+    MAX_SPAN,
+    MAX_STEPS,
+    MAX_UNIT,
+    MODES,
+    Committed,
+    ReadingPolicy,
+    ReadingRule,
+)
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.roster_head import RootSuccession, RosterHead
 from device_sdk.wire.roster_page import ROLES, ChannelEntry, DeviceEntry, RosterPage
@@ -220,6 +233,35 @@ def test_a_signed_record_passes_for_its_own_kind_only(
                 cose.parse_signed(other, signed)
 
 
+@st.composite
+def policies(draw: Any) -> ReadingPolicy:
+    low = draw(st.integers(-MAX_STEPS, MAX_STEPS - 1))
+    return ReadingPolicy(
+        version=draw(numbers),
+        unit=draw(texts.filter(lambda text: len(text) <= MAX_UNIT)),
+        exponent=draw(st.integers(-MAX_EXPONENT, MAX_EXPONENT)),
+        mantissa=draw(st.integers(1, MAX_MANTISSA).filter(lambda number: number % 10)),
+        low=low,
+        high=draw(st.integers(low + 1, min(low + MAX_SPAN, MAX_STEPS))),
+    )
+
+
+committed = st.builds(Committed, policy=policies(), commitment=hashes)
+rules = st.builds(ReadingRule, mode=st.sampled_from(MODES), policy=policies())
+
+
+@given(policy=policies(), data=st.data())
+def test_a_policy_comes_back_as_it_was_and_its_steps_as_they_are_said(
+    policy: ReadingPolicy, data: st.DataObject
+) -> None:
+    assert is_deterministic(policy.encode())
+    assert ReadingPolicy.parse(cbor.decode(policy.encode(), "policy", limit=1000)) == policy
+    steps = data.draw(st.integers(policy.low, policy.high))
+    value = policy.value_of(steps)
+    assert steps_of(value, policy, "cellar") == steps
+    assert value == Fraction(steps * policy.mantissa) * Fraction(10) ** policy.exponent
+
+
 headers = st.builds(
     Header,
     content_type=texts.filter(lambda text: len(text) <= 128),
@@ -235,6 +277,7 @@ headers = st.builds(
     cek_commitment=hashes,
     sequence=numbers,
     tree_head=st.just(b"") | blobs,
+    reading=st.none() | committed,
 )
 readers = st.builds(
     Reader,
@@ -268,10 +311,14 @@ def test_a_header_comes_back_as_it_was(header: Header) -> None:
     assert Header.decode(header.encode()) == header
 
 
-@given(body=bodies(), found=st.lists(readers, min_size=1, max_size=5, unique_by=lambda r: r.reader))
-def test_an_envelope_comes_back_as_it_was(body: Body, found: list[Reader]) -> None:
+@given(
+    body=bodies(),
+    found=st.lists(readers, min_size=1, max_size=5, unique_by=lambda r: r.reader),
+    proof=st.binary(max_size=200),
+)
+def test_an_envelope_comes_back_as_it_was(body: Body, found: list[Reader], proof: bytes) -> None:
     in_line = tuple(sorted(found, key=lambda reader: reader.reader))
-    envelope = Envelope(body=body, readers=in_line)
+    envelope = Envelope(body=body, readers=in_line, proof=proof)
     data = envelope.encode()
     assert data[:2] == b"\xd8\x60"
     assert is_deterministic(data[2:])
@@ -319,6 +366,7 @@ channels = st.builds(
     readers=sorted_names,
     senders=sorted_names,
     lifetime=st.integers(0, limits.MAX_LIFETIME),
+    reading=st.none() | rules,
 )
 
 

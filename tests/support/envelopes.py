@@ -7,7 +7,7 @@ and nobody can open what is sealed to it, which is all that a gateway ever sees 
 
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -26,6 +26,7 @@ from device_sdk.wire.names import DIRECT
 from device_sdk.wire.padding import pad
 from device_sdk.wire.query import Query, Seen, Sent, Wanted
 from device_sdk.wire.read_ack import NOT_OPENED, READ, UNREADABLE, ReadAck
+from device_sdk.wire.reading_policy import Committed
 from device_sdk.wire.roster_head import RosterHead
 from device_sdk.wire.roster_page import (
     ROLE_DEVICE,
@@ -41,6 +42,8 @@ from device_sdk.wire.topics import Topics
 NOW = 1_800_000_000
 YEAR = 365 * DAY
 TOPICS = Topics()
+Prove = Callable[[Header, bytes], bytes]
+"""From header and digest to the proof of a reading."""
 
 
 def public_bytes(key: rsa.RSAPublicKey) -> bytes:
@@ -193,8 +196,14 @@ class Fleet:
         signer: Identity | None = None,
         sender_kid: bytes = b"",
         reader_root: bytes = b"",
+        sequence: int = 1,
+        reading: Committed | None = None,
+        prove: Prove | None = None,
     ) -> SealedMessage:
-        """Seal a message; the last three arguments make it a wrong one."""
+        """Seal a message; ``signer`` to ``reader_root`` make it a wrong one.
+
+        ``reading`` says what it commits to, and ``prove`` makes the proof of it.
+        """
         signer = signer or self.members[sender].identity
         message_id, cek = message_id or os.urandom(16), os.urandom(32)
         entries = tuple(self._wrap(name, cek, message_id) for name in sorted(readers))
@@ -211,7 +220,8 @@ class Fleet:
             reader_root=reader_root or merkle.root(leaves),
             reader_count=len(entries),
             cek_commitment=content_key.cek_commitment(cek, message_id),
-            sequence=1,
+            sequence=sequence,
+            reading=reading,
         )
         protected = header.encode()
         structure = cose.encrypt_structure(protected, self.pin.aad)
@@ -223,7 +233,11 @@ class Fleet:
         return SealedMessage(
             sender=sender,
             message_id=message_id,
-            envelope=Envelope(body=body, readers=entries),
+            envelope=Envelope(
+                body=body,
+                readers=entries,
+                proof=prove(header, digest) if prove is not None else b"",
+            ),
             digest=digest,
             cek=cek,
         )

@@ -74,10 +74,18 @@ class Mailroom:
 
     # ------------------------------------------------------------ a message's way
 
-    async def send(self, message: SealedMessage, data: bytes = b"", topic: str = "") -> Held:
-        """Take in an envelope."""
+    async def send(
+        self,
+        message: SealedMessage,
+        data: bytes = b"",
+        topic: str = "",
+        *,
+        proved: bool | None = None,
+    ) -> Held:
+        """Take in an envelope; ``proved`` is what came of looking at its proof."""
         parsed = TOPICS.parse(topic or message.topic)
-        return await self.run(lambda tx: take_in(tx, parsed, data or message.data, self.situation))
+        data = data or message.data
+        return await self.run(lambda tx: take_in(tx, parsed, data, self.situation, proved))
 
     async def publish(self) -> list[tuple[CopyRef, bytes]]:
         """Publish all copies that are due, as the broker confirms them."""

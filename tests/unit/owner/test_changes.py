@@ -69,7 +69,7 @@ class TestSettingAChannel:
         [
             ("direct", ["hub"], DAY, "direct"),
             ("Air", ["hub"], DAY, "a-z 0-9"),
-            ("air", [], DAY, "at least one reader"),
+            ("doors", [], DAY, "at least one reader"),
             ("air", ["hubb"], DAY, "no device named hubb"),
             ("air", ["gw-1"], DAY, "no device but a gateway"),
             ("air", ["lost"], DAY, "revoked"),

@@ -16,6 +16,8 @@ from device_sdk.key_file import (
     PassphraseError,
     ScryptProfile,
     check_private,
+    load_secret,
+    save_secret,
     write_private_file,
 )
 from device_sdk.wire import cbor
@@ -126,3 +128,62 @@ def test_private_files_are_for_their_owner_alone_whatever_the_umask(path: Path) 
 def test_a_missing_key_file_is_named(path: Path) -> None:
     with pytest.raises(KeyFileError, match=r"identity\.pem"):
         Identity.load(path, None)
+
+
+class TestASecret:
+    """Bytes that are no private key: the key of a device's readings."""
+
+    SECRET = bytes(range(32))
+
+    @pytest.mark.parametrize("passphrase", [None, b"correct horse"])
+    def test_comes_back_as_it_was_saved_for_its_owner_alone(
+        self, path: Path, passphrase: bytes | None
+    ) -> None:
+        save_secret(path, self.SECRET, passphrase)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert load_secret(path, passphrase, size=32) == self.SECRET
+
+    def test_asks_for_its_passphrase_and_takes_no_other(self, path: Path) -> None:
+        save_secret(path, self.SECRET, b"correct horse")
+        assert self.SECRET.hex().encode() not in path.read_bytes()
+        with pytest.raises(PassphraseError, match="--passphrase-file"):
+            load_secret(path, None, size=32)
+        with pytest.raises(PassphraseError, match="does not open"):
+            load_secret(path, b"battery staple", size=32)
+
+    def test_that_is_not_encrypted_takes_no_passphrase(self, path: Path) -> None:
+        save_secret(path, self.SECRET, None)
+        with pytest.raises(PassphraseError, match="not encrypted"):
+            load_secret(path, b"correct horse", size=32)
+
+    def test_that_is_missing_is_named(self, path: Path) -> None:
+        with pytest.raises(KeyFileError, match=r"identity\.pem"):
+            load_secret(path, None, size=32)
+
+    @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+    def test_that_others_may_read_is_refused(self, path: Path, mode: int) -> None:
+        save_secret(path, self.SECRET, None)
+        path.chmod(mode)
+        with pytest.raises(LoosePermissionsError, match="chmod 600"):
+            load_secret(path, None, size=32)
+
+    @pytest.mark.parametrize("passphrase", [None, b"correct horse"])
+    def test_that_is_cut_off_is_damaged(self, path: Path, passphrase: bytes | None) -> None:
+        save_secret(path, self.SECRET, passphrase)
+        whole = path.read_bytes()
+        for length in range(0, len(whole) - 1, 13):
+            path.write_bytes(whole[:length])
+            with pytest.raises(KeyFileError):
+                load_secret(path, passphrase, size=32)
+
+    def test_of_another_length_or_kind_is_damaged(self, path: Path) -> None:
+        for secret in (b"", self.SECRET[:-1], self.SECRET + b"\0"):
+            save_secret(path, secret, None)
+            with pytest.raises(KeyFileError, match="expected 32 bytes"):
+                load_secret(path, None, size=32)
+        Identity.generate().save(path, None)
+        with pytest.raises(KeyFileError, match="damaged"):
+            load_secret(path, None, size=32)
+        save_secret(path, self.SECRET[:-1], b"correct horse")
+        with pytest.raises(KeyFileError, match="expected 32 bytes"):
+            load_secret(path, b"correct horse", size=32)

@@ -100,6 +100,51 @@ def test_no_private_key_comes_out_of_the_token(token: SoftToken, tmp_path: Path)
     assert set(json.loads(found)) <= {"AttributeSensitive", "AttributeTypeInvalid"}
 
 
+def test_the_key_of_readings_is_made_once_and_never_comes_out_of_the_token(
+    token: SoftToken, tmp_path: Path
+) -> None:
+    program = """
+        from pkcs11 import Attribute, ObjectClass
+
+        def told(place):
+            vault = TokenVault(directory / "token", place, pin.encode())
+            given = ((7, b"one"), (7, b"two"), (8, b"one"), (7, b"one"))
+            macs = [vault.reading_mac(period, data).hex() for period, data in given]
+            assert vault.reading_periods() == {7, 8}
+            secrets = {Attribute.CLASS: ObjectClass.SECRET_KEY}
+            found = vault._session.get_objects(secrets)
+            (key,) = [key for key in found if key[Attribute.LABEL] == vault._label("reading 7")]
+            assert key[Attribute.SENSITIVE] and not key[Attribute.EXTRACTABLE]
+            try:
+                value = key[Attribute.VALUE].hex()
+            except pkcs11.exceptions.PKCS11Error as error:
+                value = type(error).__name__
+            vault.erase_reading_key(8)
+            assert vault.reading_periods() == {7}
+            vault.close()
+            return [macs, value]
+
+        directory.mkdir(exist_ok=True)
+        tags = directory / "tags"
+        if not tags.exists():  # two devices of one name
+            places = [TokenPlace.choose(module, label, "hub") for _ in range(2)]
+            tags.write_text(json.dumps([place.tag for place in places]))
+        where = {"module": str(module), "token": label}
+        places = [TokenPlace(tag=tag, **where) for tag in json.loads(tags.read_text())]
+        print(json.dumps([told(place) for place in places]))
+        """
+    (macs, value), (other_macs, _) = json.loads(run(token, tmp_path / "hub", program))
+    (macs_again, _), _ = json.loads(run(token, tmp_path / "hub", program))
+    assert value == "AttributeSensitive"
+    one, two, of_another_period, again = macs
+    assert one == again
+    assert len({*macs, *other_macs}) == 6
+    assert len(bytes.fromhex(one)) == 64
+    # What was erased is gone for good.
+    assert macs_again[:2] == [one, two]
+    assert macs_again[2] != of_another_period
+
+
 def test_reader_keys_are_renewed_and_erased_in_the_token(token: SoftToken, tmp_path: Path) -> None:
     run(
         token,

@@ -5,7 +5,7 @@ from typing import Any
 from device_sdk.wire.envelope import Envelope
 from tests.vectors.generate.fixed import FixedSigner, fixed_bytes
 from tests.vectors.generate.fleet import AAD, OTHER_AAD, P256, RSA2048, RSA4096, signer
-from tests.vectors.generate.headers import BASE, claims
+from tests.vectors.generate.headers import BASE, POLICY, claims, with_reading
 from tests.vectors.generate.messages import TWO_READERS, Message, digest
 from tests.vectors.generate.tamper import (
     Change,
@@ -50,6 +50,9 @@ def envelope_vectors() -> list[Vector]:
                 "readers": ["hub", "lamp"],
                 "copies": [copy.encode().hex() for copy in base.copies()],
             },
+        ),
+        _good_envelope(
+            "with-a-reading", Message("reading", TWO_READERS, header=with_reading(POLICY))
         ),
         # Anybody can turn (r, s) into (r, n - s). The message and its digest stay the same.
         good(

@@ -42,9 +42,11 @@ def header_vectors() -> list[Vector]:
         _good_header("every-field-at-its-longest", longest),
         _good_header("with-a-tree-head", Message("log", TWO_READERS, header=_head(b"h" * 220))),
         _good_header("with-the-shortest-head", Message("log", TWO_READERS, header=_head(b"h"))),
-        _good_header("with-a-reading", Message("reading", TWO_READERS, header=_reading(POLICY))),
         _good_header(
-            "with-the-widest-range", Message("wide", TWO_READERS, header=_reading(WIDEST))
+            "with-a-reading", Message("reading", TWO_READERS, header=with_reading(POLICY))
+        ),
+        _good_header(
+            "with-the-widest-range", Message("wide", TWO_READERS, header=with_reading(WIDEST))
         ),
         _good_header("all-numbers-zero", Message("zero", TWO_READERS, header=_zeros())),
     ]
@@ -114,7 +116,8 @@ def _header(data: bytes) -> dict[str, Any]:
     return {"header": data.hex()}
 
 
-def _reading(policy: ReadingPolicy) -> dict[str, Any]:
+def with_reading(policy: ReadingPolicy) -> dict[str, Any]:
+    """Return what a header has that commits to a reading."""
     committed = Committed(policy=policy, commitment=fixed_bytes("commitment", 32))
     return {"reading": committed, "channel": "kitchen"}
 
