@@ -54,5 +54,6 @@ class Apart:
         while (letter := self._letters.get()) is not None:
             try:
                 self._send(letter.topic, letter.payload)
-            except Exception:  # whatever a broker or the network do: it is sent again
-                logger.exception("something could not be published anonymously; it is tried again")
+            except Exception as error:  # whatever a broker or the network do: it is sent again
+                logger.debug("publishing anonymously failed", exc_info=True)
+                logger.info("nothing could be published anonymously: %s", error)

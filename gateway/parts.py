@@ -100,6 +100,7 @@ class Parts:
             if taken.roster is not None:
                 _ = self.keeper.name
                 self.log_head.grown()
+                self.token_office.look_soon()
                 if self._requests is not None:
                     self._requests.tidy(taken.roster)
                 await self._publish(before, taken.roster)

@@ -5,6 +5,7 @@ is over is erased by the sweep, with or without a connection (PROTOCOL 19.2, 19.
 """
 
 import asyncio
+import contextlib
 
 import structlog
 
@@ -19,7 +20,7 @@ from gateway.log_head import LogHead
 from gateway.tokens import Grant
 
 LOOK = 5.0
-"""Seconds between two looks at whether a key is to be drawn: also a new roster may ask for one."""
+"""Seconds between two looks at whether a key is to be drawn, or its period is over."""
 
 
 class TokenOffice:
@@ -32,7 +33,7 @@ class TokenOffice:
         self._log_head = log_head
         self._said: tuple[EpochKey, ...] | None = ()
         self._data = b""
-        self._overwritten = asyncio.Event()
+        self._look = asyncio.Event()
         self._grants: dict[str, Grant] = {}
         self._wake = asyncio.Event()
         self._log = structlog.get_logger("gateway.token_office")
@@ -45,7 +46,12 @@ class TokenOffice:
     def note(self, payload: bytes) -> None:
         """Look at what the broker retains for our keys; it may have been overwritten."""
         if payload != self._data:
-            self._overwritten.set()
+            self._said = None
+            self._look.set()
+
+    def look_soon(self) -> None:
+        """There is a new roster: it may ask for keys, or for none any more."""
+        self._look.set()
 
     def ask(self, grant: Grant) -> None:
         """Answer a request that was decided about; a device's newer one replaces it."""
@@ -67,13 +73,10 @@ class TokenOffice:
                 await self._keeper.write(lambda tx: tokens.draw(tx, self._keeper.situation))
                 self._log_head.grown()
             await self._publish(connection)
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):
-                    await self._overwritten.wait()
-            except TimeoutError:
-                continue
-            self._overwritten.clear()
-            self._said = None
+                    await self._look.wait()
+            self._look.clear()
 
     async def _publish(self, connection: Connection) -> None:
         keys = await self._keeper.read(lambda tx: tokens.shown(tx, self._keeper.situation))

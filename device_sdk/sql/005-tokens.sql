@@ -30,3 +30,4 @@ CREATE TABLE token (
 );
 
 ALTER TABLE outgoing ADD COLUMN anonymous INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX outgoing_anonymous ON outgoing (state) WHERE anonymous;

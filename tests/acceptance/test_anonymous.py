@@ -160,6 +160,22 @@ async def publish_again(home: Home, device: Device, token: Token) -> Event:
                     return event
 
 
+def test_a_device_gets_its_tokens_although_the_gateway_is_killed_before_it_answers(
+    box: Home,
+) -> None:
+    box.stop()
+    box.environment[SWITCH] = "blind-committed"
+    box.serve()
+    del box.environment[SWITCH]
+    with Device.open(box.directory / "thermo-1") as device:
+        assert box._serve is not None
+        with box._serve as killed:
+            assert killed.wait(PATIENCE) == -9
+        box._serve = None
+        box.serve()
+        device.send("tea", channel="box", timeout=PATIENCE).wait_held(PATIENCE)
+
+
 async def test_a_token_is_spent_once_also_if_the_gateway_is_killed_before_it_confirms(
     box: Home,
 ) -> None:
