@@ -25,10 +25,16 @@ class Unnamed:
         self._topic = topics.query(ANONYMOUS)
         self._paces: dict[bytes, Pace] = {}
         self._unanswered: set[bytes] = set()
+        self._is_new_connection = True
 
     def due(self, held: Mapping[bytes, bytes], tick: float) -> list[Publish]:
-        """Return the questions to ask now. ``held`` is every such message's digest by its id."""
-        self._paces = {key: self._paces.get(key, Pace()) for key in held}
+        """Return the questions to ask now. ``held`` is every such message's digest by its id.
+
+        Of what is held since this connection was made the gateway has spoken a moment ago.
+        """
+        first = 0.0 if self._is_new_connection else tick + ASK.first
+        self._is_new_connection = False
+        self._paces = {key: self._paces.get(key, Pace(due=first)) for key in held}
         self._unanswered &= held.keys()
         due = [key for key, pace in self._paces.items() if pace.due <= tick][:AT_ONCE]
         for key in due:
@@ -44,12 +50,13 @@ class Unnamed:
     @property
     def is_answered(self) -> bool:
         """Whether nothing is left that was asked for and may still be answered."""
-        return not self._unanswered and all(pace.tries for pace in self._paces.values())
+        return not self._unanswered
 
     def retry_now(self) -> None:
         """Ask about everything at once: there is a new connection."""
         self._paces.clear()
         self._unanswered.clear()
+        self._is_new_connection = True
 
     def next_due(self) -> float | None:
         """Return the tick at which `due` has something; None if nothing is open."""

@@ -17,7 +17,7 @@ from device_sdk.wire.reasons import Reason
 from device_sdk.wire.token_request import TokenRequest
 from device_sdk.wire.topics import Topic
 from gateway import events
-from gateway.effects import NOTHING, Effects, Tell, merged
+from gateway.effects import Effects, Tell, merged
 from gateway.expire import take_note
 from gateway.lifecycle import MessageState, SlotState
 from gateway.situation import Situation
@@ -179,15 +179,19 @@ def _outcome(tx: Reading, message: Message, situation: Situation) -> list[Event]
     return told
 
 
-def answer_anonymous(tx: Reading, payload: bytes) -> Effects:
+def open_anonymous_query(payload: bytes) -> AnonymousQuery | Distrust:
+    """Return a question that nobody has signed."""
+    try:
+        return AnonymousQuery.decode(payload)
+    except WireError:
+        return Distrust.MALFORMED
+
+
+def answer_anonymous(tx: Reading, asked: AnonymousQuery) -> Effects:
     """Tell once more what is known of an anonymous message: whoever asks has seen its digest.
 
     Of a message that is not known nothing is said: it is sent again, or it is not there.
     """
-    try:
-        asked = AnonymousQuery.decode(payload)
-    except WireError:
-        return NOTHING
     key = MessageKey(ANONYMOUS, asked.message_id)
     message, tombstone = tx.message(key), find_tombstone(tx, key)
     told: list[Event] = []

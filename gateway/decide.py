@@ -10,7 +10,7 @@ from device_sdk.trust import verify_head
 from device_sdk.wire.errors import SealgateError, TopicError
 from device_sdk.wire.log_proof import Prove
 from device_sdk.wire.names import ANONYMOUS
-from device_sdk.wire.query import Query
+from device_sdk.wire.query import AnonymousQuery, Query
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.topics import FROM_DEVICES, Kind, Topic, Topics
 from gateway import acknowledge, admit, adopt, answer, certificates, hold, reading_rule, tokens
@@ -35,6 +35,7 @@ class Decision:
     visit: tuple[str, ...] = ()
     """Topics at which something else stands than should."""
     query: Query | None = None
+    anonymous_query: AnonymousQuery | None = None
     prove: Prove | None = None
     question: Question | None = None
     """A proof to be verified before the message that it is of is decided again."""
@@ -111,7 +112,10 @@ def _from_device(tx: Transaction, topic: Topic, payload: bytes, situation: Situa
 
 def _question(tx: Transaction, topic: Topic, payload: bytes, situation: Situation) -> Decision:
     if topic.kind is Kind.QUERY and topic.owner == ANONYMOUS:
-        return Decision(effects=answer.answer_anonymous(tx, payload))
+        asked = answer.open_anonymous_query(payload)
+        if isinstance(asked, answer.Distrust):
+            return _distrust(topic, asked)
+        return Decision(anonymous_query=asked)
     if topic.kind is Kind.BLIND:
         request = answer.open_token_request(topic, payload, situation)
         if isinstance(request, answer.Distrust):

@@ -7,6 +7,7 @@ import structlog
 
 from device_sdk.wire.topics import Topics
 from gateway import copies
+from gateway.anonymous_answers import AnonymousAnswers
 from gateway.decide import Decision
 from gateway.deliver import Deliverer, Errand
 from gateway.effects import Effects
@@ -64,6 +65,7 @@ class Session:
         self._intake = Intake(connection, keeper, topics, marker, self)
         self._prover = Prover(keeper, topics, name, log_head.shown)
         self.sweeper = Sweeper(connection, keeper, topics, deliverer, name)
+        self._anonymous_answers = AnonymousAnswers(keeper, carry_out)
         self._enquiries = Enquiries(keeper, teller, carry_out, self.sweeper.undecided)
 
     async def run(
@@ -76,6 +78,7 @@ class Session:
             tasks.create_task(self._deliverer.run(self._connection))
             tasks.create_task(self._teller.run(self._connection))
             tasks.create_task(self._enquiries.run(self._connection))
+            tasks.create_task(self._anonymous_answers.run())
             tasks.create_task(self._prover.run(self._connection))
             reached("connected")
             await self._connection.subscribe([*always_subscribed(self._topics), self._marker])
@@ -151,5 +154,7 @@ class Session:
             self._enquiries.ask(decision.query)
         if decision.prove is not None:
             self._prover.ask(decision.prove)
+        if decision.anonymous_query is not None:
+            self._anonymous_answers.ask(decision.anonymous_query)
         if decision.grant is not None:
             self._token_office.ask(decision.grant)

@@ -12,6 +12,7 @@ from device_sdk.wire.anonymous import AnonymousCopy, SpentToken
 from device_sdk.wire.anonymous_rule import AnonymousRule
 from device_sdk.wire.limits import ANONYMOUS_STEP, DAY
 from device_sdk.wire.names import ANONYMOUS
+from device_sdk.wire.query import AnonymousQuery
 from device_sdk.wire.token_request import TokenRequest
 from device_sdk.wire.topics import Topics
 from device_sdk.wire.tree_head import leaf_of
@@ -321,17 +322,13 @@ async def test_who_knows_the_digest_is_told_the_outcome_again(room: Mailroom) ->
     message = seal_anonymous(room.fleet, (await keys(room))[0])
     await room.send(message)
     await room.ack(message, "hub")
-    asked = [message.message_id, message.digest]
-    told = await room.read(lambda tx: answer_anonymous(tx, _query(*asked)))
+    asked = AnonymousQuery(message_id=message.message_id, digest=message.digest)
+    told = await room.read(lambda tx: answer_anonymous(tx, asked))
     assert {tell.device for tell in told.tell} == {ANONYMOUS}
     assert kinds([tell.event for tell in told.tell]) == ["held", "read"]
-    for other in (_query(message.message_id, bytes(32)), _query(bytes(16), bytes(32)), b"\xff"):
+    for other in (replace(asked, digest=bytes(32)), replace(asked, message_id=bytes(16))):
         nothing = await room.read(lambda tx, other=other: answer_anonymous(tx, other))  # type: ignore[misc]
         assert nothing.tell == ()
-
-
-def _query(message_id: bytes, digest: bytes) -> bytes:
-    return b"\x82\x50" + message_id + b"\x58\x20" + digest
 
 
 # ---------------------------------------------------------------- found at the broker
