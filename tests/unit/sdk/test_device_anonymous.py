@@ -208,6 +208,7 @@ def test_nothing_is_asked_or_said_in_the_devices_name_about_an_anonymous_message
     with hub_fleet.open("thermo-1") as device:
         device.refresh()
         wait_until(device, lambda: bool(tokens.asked))
+        assert not device._parts.outbox.has_open()
     (asked,) = {one.message_id for one in tokens.asked}
     assert asked == message_id
     for query in hub_fleet.desk.asked:
@@ -237,6 +238,8 @@ def test_the_outcome_is_believed_as_ever_and_ends_the_message(
         tokens.tell(EventKind.READ, envelope, ack=carried.payload)
         wait_until(device, lambda: device.sent()[0].state is State.SETTLED)
         assert list(device.sent()[0].outcome.read_by) == ["hub"]
+        device.refresh(1)
+    assert hub_fleet.desk.seen == []  # it would be signed
 
 
 def test_what_is_told_about_others_messages_changes_nothing_here(
