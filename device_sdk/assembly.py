@@ -17,23 +17,28 @@ from device_sdk.inbox_store import InboxStore
 from device_sdk.keystore import KeyStore
 from device_sdk.log_store import LogStore
 from device_sdk.log_watch import LogWatch
-from device_sdk.mqtt_link import MqttLink
+from device_sdk.mqtt_link import Credentials, MqttLink
 from device_sdk.outbox import Outbox
 from device_sdk.outbox_limits import OutboxLimits
 from device_sdk.outbox_store import OutboxStore
 from device_sdk.own_keys import OwnKeys
 from device_sdk.proving import Proving
+from device_sdk.purse import Purse
 from device_sdk.queries import Queries
 from device_sdk.reader_keys import ReaderKeys
 from device_sdk.roster_cache import RosterCache
 from device_sdk.routing import Parts
 from device_sdk.settings_file import Settings, read_password
 from device_sdk.state_file import StateFile
+from device_sdk.token_keys import TokenKeys
+from device_sdk.token_store import TokenStore
 from device_sdk.totals_store import TotalsStore
 from device_sdk.trust import Pin
 from device_sdk.trusted_time import TrustedTime
+from device_sdk.unnamed import Unnamed
 from device_sdk.vault import PrivateIdentity
 from device_sdk.wire.login import make_token
+from device_sdk.wire.names import ANONYMOUS
 from device_sdk.wire.topics import Topics
 
 STATE_FILE = "state.sqlite"
@@ -48,6 +53,8 @@ def assemble(
     log_store = LogStore(state)
     proving = Proving(log_store, name=name, signer=signer, aad=aad, topics=topics)
     log = LogWatch(log_store, gateways, proving)
+    token_store = TokenStore(state)
+    token_keys = TokenKeys(token_store, log_store, gateways, log.entries, name)
     return Parts(
         keystore=keystore,
         pin=pin,
@@ -62,7 +69,17 @@ def assemble(
         outbox=Outbox(
             OutboxStore(state), name=name, signer=signer, aad=aad, topics=topics, limits=limits
         ),
-        inbox=Inbox(InboxStore(state), name=name, signer=signer, aad=aad, topics=topics, heads=log),
+        inbox=Inbox(
+            InboxStore(state),
+            name=name,
+            signer=signer,
+            aad=aad,
+            topics=topics,
+            heads=log,
+            shown_keys=token_keys,
+        ),
+        purse=Purse(token_store, token_keys, name=name, signer=signer, aad=aad, topics=topics),
+        unnamed=Unnamed(topics),
         own_keys=OwnKeys(keystore, topics),
         certificate=OwnCertificate(keystore.directory, name=name, identity=keystore.identity.spki),
         totals=TotalsStore(state),
@@ -78,13 +95,29 @@ def make_link(settings: Settings, keystore: KeyStore, pin: Pin) -> MqttLink:
     own_ca = directory / CA_FILE
     # A user of the broker's own has to do with a broker that is nobody's of this fleet.
     is_fleets = url.tls and not url.user and not settings.ca and own_ca.exists()
+    credentials = _credentials(url, settings, keystore, pin, by_certificate=is_fleets)
     return MqttLink(
         url,
         client_id=keystore.name,
-        credentials=_credentials(url, settings, keystore, pin, by_certificate=is_fleets),
+        credentials=credentials,
         ca=str(own_ca) if is_fleets else settings.ca,
         present=partial(_present, keystore.identity, directory / CERTIFICATE_FILE),
+        anonymous=partial(_anonymous, url, credentials, directory / CERTIFICATE_FILE),
     )
+
+
+def _anonymous(
+    url: BrokerUrl, credentials: Credentials, certificate: Path
+) -> tuple[str, str] | None:
+    """With which user to connect without a name; None where the broker asks for a certificate.
+
+    An account of the broker's own is used as it is: nobody else's would be let in.
+    """
+    if url.user:
+        return credentials()
+    if url.tls and certificate.exists():
+        return None
+    return ANONYMOUS, ANONYMOUS
 
 
 def _present(identity: PrivateIdentity, certificate: Path, context: ssl.SSLContext) -> None:

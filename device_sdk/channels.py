@@ -10,8 +10,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from device_sdk.errors import NoReadersLeftError, NotPermittedError, UnknownChannelError
+from device_sdk.errors import (
+    LifetimeError,
+    NoReadersLeftError,
+    NotPermittedError,
+    UnknownChannelError,
+)
 from device_sdk.seal import WrapTarget
+from device_sdk.seal_anonymous import round_expiry
 from device_sdk.sending import Draft, Keys, check_lifetime, check_sender
 from device_sdk.trust import Roster
 from device_sdk.wire.names import DIRECT, is_name
@@ -42,18 +48,24 @@ class ChannelWish:
         Raises:
             RosterExpiredError: the owner must renew the roster first.
             UnknownChannelError: the roster lists no such channel.
-            LifetimeError: less than a second or more than 30 days.
+            LifetimeError: less than a second or more than 30 days, or, for an anonymous channel,
+                than its own lifetime.
         """
         roster.check_current(self.issued)
         entry = roster.channels.get(self.channel)
         if entry is None:
             raise UnknownChannelError(self.channel)
         lifetime = timedelta(seconds=entry.lifetime) if self.lifetime is None else self.lifetime
+        expires = self.issued + check_lifetime(lifetime)
+        if entry.anonymous is not None:
+            if lifetime.total_seconds() > entry.lifetime:
+                raise LifetimeError(
+                    f"anonymous messages live as long as their channel says at most: "
+                    f"{timedelta(seconds=entry.lifetime)}, got {lifetime}"
+                )
+            expires = round_expiry(expires, self.issued)
         return Draft(
-            channel=self.channel,
-            readers=entry.readers,
-            issued=self.issued,
-            expires=self.issued + check_lifetime(lifetime),
+            channel=self.channel, readers=entry.readers, issued=self.issued, expires=expires
         )
 
 

@@ -97,6 +97,9 @@ class Courier:
         if not self.is_ready:
             return
         for item in publishes:
+            if item.apart:
+                self.link.publish_apart(item.topic, item.payload)
+                continue
             ticket = self.link.publish(item.topic, item.payload)
             if ticket is not None and item.confirms is not None:
                 self._acks[ticket] = item.confirms
@@ -310,6 +313,7 @@ class Courier:
         parts.outbox.expire(trusted)
         parts.outbox.forget(trusted)
         parts.totals.forget(trusted)
+        parts.purse.forget(trusted)
         if parts.inbox.has_expired(parts.time.sure):
             # What is forgotten is refused from now on, also after a restart (PROTOCOL 13.7).
             parts.time.save()

@@ -31,13 +31,14 @@ from device_sdk.outbox_limits import OutboxLimits
 from device_sdk.posting import Posting
 from device_sdk.reading import InboxReading
 from device_sdk.readings import Number
-from device_sdk.recipients import Wish, find_targets, readers_of
+from device_sdk.recipients import Wish, find_targets, is_anonymous, readers_of
 from device_sdk.sending import LIFETIME, draft
 from device_sdk.sent import Sent, SentRecord
 from device_sdk.settings_file import read_pin, read_settings
 from device_sdk.state_file import StateFile
 from device_sdk.status import Status
 from device_sdk.status_view import status_of
+from device_sdk.token_wait import take_token
 from device_sdk.totals_asked import has_trustees
 from device_sdk.tracking import Tracking
 from device_sdk.wire.limits import MAX_PROOF
@@ -168,10 +169,12 @@ class Device:
             payload: at most 256 KiB; may be empty.
             to: 1 to 1,000 device ids; one named twice counts once.
             channel: a channel of the roster, instead of ``to``: its readers are those that the
-                owner signed. Who cannot be sealed to is left out: see `Sent.left_out`.
+                owner signed. Who cannot be sealed to is left out: see `Sent.left_out`. If the owner
+                made it anonymous (experimental), the message does not say who sent it:
+                `docs/zero-knowledge.md` says what still may.
             lifetime: how long the message may wait to be read, a second to 30 days. None is seven
-                days, and on a channel what the owner gave it.
-            timeout: seconds to wait for a roster or a reader's key that is not known here yet.
+                days, and on a channel what the owner gave it: on an anonymous one that is the most.
+            timeout: seconds to wait for a roster, a reader's key or a token that is not here yet.
 
         Raises:
             PayloadError, ReadersError, LifetimeError: not what is described above.
@@ -181,6 +184,7 @@ class Device:
             UnknownReaderError: a reader that the owner has not admitted, or revoked.
             NoReaderKeyError: a reader whose key is not known, or not valid for long enough.
             UnknownChannelError, NotPermittedError: no such channel, or not for this device.
+            NoTokenError: an anonymous channel, and no token for another message to it.
             ReadingRequiredError: a channel that takes readings only, see `send_reading`.
             NoReadersLeftError: a channel of which no reader can be sealed to.
             ClockError: this device's clock is far from what owner or gateway have signed.
@@ -188,12 +192,17 @@ class Device:
         """
         data, content_type = encode(payload)
         wish = self._begin(padded_length(len(data)), to, channel, lifetime)
-        sealed = None
+        sealed, token = None, None
         while sealed is None:  # again if a newer roster came while it was being sealed
             with self._courier.changed:
                 addressed = find_targets(self._courier, wish, timeout)
+                if is_anonymous(addressed) and token is None:
+                    token = take_token(self._courier, addressed.message.channel, timeout)
             readings.check_is_no_reading(addressed.roster, addressed.message.channel)
-            sealed = self._posting.post(data, content_type, addressed)
+            if is_anonymous(addressed) and token is not None:
+                sealed = self._posting.post_anonymous(data, content_type, addressed, token)
+            else:
+                sealed = self._posting.post(data, content_type, addressed)
         return Sent(self._tracking, sealed.message_id)
 
     def send_reading(

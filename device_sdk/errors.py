@@ -151,6 +151,14 @@ class NotPermittedError(NotSealedError):
         self.sender, self.channel = sender, channel
 
 
+class NoTokenError(NotSealedError):
+    """There is no token for an anonymous message to ``channel``, as ``why`` says."""
+
+    def __init__(self, channel: str, why: str) -> None:
+        super().__init__(f"no token for an anonymous message to the channel {channel}: {why}")
+        self.channel, self.why = channel, why
+
+
 class NoReadersLeftError(NotSealedError):
     """Of a channel's readers nobody can be sealed to.
 

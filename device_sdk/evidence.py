@@ -58,7 +58,9 @@ def _note_again(message: Outgoing) -> Outgoing:
 
     It tells of an outcome, so it keeps one: its ledger may have been restored from a backup.
     """
-    return message if message.state.is_open else replace(message, noted=Noted.OWED)
+    if message.state.is_open or message.anonymous:
+        return message
+    return replace(message, noted=Noted.OWED)
 
 
 def _judge_unknown(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from device_sdk.trust import Roster, UnknownDeviceError
 from device_sdk.wire import cose
+from device_sdk.wire.epoch_key import TokenKeys
 from device_sdk.wire.errors import SignatureError
 from device_sdk.wire.limits import CLOCK_SKEW
 from device_sdk.wire.notice import Notice
@@ -87,6 +88,12 @@ class Gateways:
     def verify_log_head(self, data: bytes, now: int) -> tuple[str, TreeHead]:
         """Return an active gateway's name and a head of its log. Raises as `verify_notice`."""
         unverified = cose.parse_signed(TreeHead, data)
+        name, key = self._signer(unverified.kid, now)
+        return name, unverified.verify(key, self._aad)
+
+    def verify_token_keys(self, data: bytes, now: int) -> tuple[str, TokenKeys]:
+        """Return an active gateway's name and its keys for tokens. Raises as `verify_notice`."""
+        unverified = cose.parse_signed(TokenKeys, data)
         name, key = self._signer(unverified.kid, now)
         return name, unverified.verify(key, self._aad)
 

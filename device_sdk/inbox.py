@@ -27,7 +27,8 @@ from device_sdk.unseal import (
 )
 from device_sdk.wanted import WantedCopies
 from device_sdk.wire import cose
-from device_sdk.wire.header import Header
+from device_sdk.wire.anonymous import AnyHeader
+from device_sdk.wire.anonymous_header import AnonymousHeader
 from device_sdk.wire.read_ack import READ, UNREADABLE, ReadAck
 from device_sdk.wire.suites import Signer
 from device_sdk.wire.topics import Kind, Topic, Topics
@@ -65,6 +66,13 @@ class Heads(Protocol):
         """Take note of what a message's header has; it may be anything, or empty."""
 
 
+class ShownKeys(Protocol):
+    """What a gateway's keys for tokens are compared with: `device_sdk.token_keys.TokenKeys`."""
+
+    def compare(self, header: AnonymousHeader, now: int) -> None:
+        """Take note of the key that an anonymous message was made with."""
+
+
 class Inbox:
     """The copies of one reader."""
 
@@ -77,12 +85,13 @@ class Inbox:
         aad: bytes,
         topics: Topics,
         heads: Heads | None = None,
+        shown_keys: ShownKeys | None = None,
     ) -> None:
-        self._store, self._heads = store, heads
+        self._store, self._heads, self._shown_keys = store, heads, shown_keys
         self._name, self._signer, self._aad, self._topics = name, signer, aad, topics
         self._waiting: dict[Key, Parcel] = {}
         self._waiting_bytes = 0
-        self._opening: dict[Key, Header] = {}
+        self._opening: dict[Key, AnyHeader] = {}
         """What was taken out and not shown yet."""
         self._held_up: set[str] = set()
         """Senders whose copies the latest `take` had to pass over."""
@@ -122,6 +131,8 @@ class Inbox:
                 self.wanted.arrived(key)
                 if self._heads is not None:
                     self._heads.hear(checked.header.tree_head, key[0])
+                if self._shown_keys is not None and isinstance(checked.header, AnonymousHeader):
+                    self._shown_keys.compare(checked.header, now)
                 self._keep(Parcel(key=key, checked=checked, data=data), retained=retained)
         elif known.state == HANDLED:
             # Shown and answered before: the answer is given again, the message is not.

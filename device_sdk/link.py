@@ -19,6 +19,8 @@ class Publish:
     payload: bytes
     confirms: tuple[str, bytes] | None = None
     """The (sender, message id) of a read ack, whose PUBACK somebody waits for."""
+    apart: bool = False
+    """On a connection of its own that does not name this device."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +82,13 @@ class Link(Protocol):
 
     def publish(self, topic: str, payload: bytes) -> int | None:
         """Publish with QoS 1; return the ticket that `Published` will carry, None if offline."""
+
+    def publish_apart(self, topic: str, payload: bytes) -> None:
+        """Publish with QoS 1 on a connection of its own that does not name the device.
+
+        Where the broker knows the device by its certificate, that is the link's own connection.
+        Nobody is told how it went.
+        """
 
     def subscribe(self, filters: Sequence[str]) -> int | None:
         """Subscribe with QoS 1, which replays what is retained, also if it is done again.

@@ -6,12 +6,12 @@ from itertools import islice
 from device_sdk.log_report import ReportKind
 from device_sdk.log_store import LogStore, Shown
 from device_sdk.proving import Proving, Question
+from device_sdk.wire.epoch_key import EpochKey
 from device_sdk.wire.errors import InclusionError
-from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.log_proof import MAX_LEAVES, Included, LogProof
 from device_sdk.wire.merkle import check_inclusion
 from device_sdk.wire.roster_head import RosterHead
-from device_sdk.wire.tree_head import leaf_of
+from device_sdk.wire.tree_head import Logged, leaf_of
 
 MOST = 4096
 """Entries to be found: the roster, and the keys of a thousand readers several times over. Beyond
@@ -32,14 +32,17 @@ class LogEntries:
         self.wanted: dict[bytes, str] = {}
         """Leaf hashes that are to be shown, and what each is."""
 
-    def use(self, record: RosterHead | KeyStatement) -> None:
-        """Go by something from now on, instead of the roster or that device's key before it.
+    def use(self, record: Logged) -> None:
+        """Go by something from now on, instead of what stood in its place before.
 
         What was replaced is not asked for any more: a gateway that came later never had it.
         """
         leaf = leaf_of(record)
         if isinstance(record, RosterHead):
             whose, about = "", f"roster version {record.version}"
+        elif isinstance(record, EpochKey):
+            whose = f"tokens for {record.channel}"
+            about = f"the key of {whose} from {record.begins} on"
         else:
             whose = record.device
             about = f"the reader key of {whose} with serial {record.serial}"

@@ -15,7 +15,9 @@ class ReportKind(StrEnum):
     NEW_LOG = "new-log"
     """The gateway's log does not go on where it was: it was lost or put back, or it is another."""
     NOT_LOGGED = "not-logged"
-    """A roster or reader key in use here is not in the log that the gateway shows."""
+    """A roster or key in use here is not in the log that the gateway shows."""
+    SECOND_KEY = "second-key"
+    """There are two keys for tokens of one period: the gateway could tell senders apart by them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,13 +28,14 @@ class LogReport:
     gateway: str
     about: str
     """unproven, split-view: the device in whose message the second head came; empty if it was shown
-    to this one. not-logged: what is missing."""
+    to this one. not-logged: what is missing. second-key: channel and period."""
     at: datetime
     """When it was found, by this device's clock."""
     first: bytes = field(repr=False)
-    """The signed head that this device had."""
+    """The signed head (second-key: list of keys) that this device had."""
     second: bytes = field(repr=False)
-    """The signed head that does not go with it; empty for not-logged."""
+    """The one that does not go with it; empty for not-logged, and for a second-key that came in a
+    message, where it is no more than its sender's word."""
 
     def __str__(self) -> str:
         shown_to = f" (one was shown to {self.about})" if self.about else ""
@@ -45,5 +48,9 @@ class LogReport:
                 "history"
             ),
             ReportKind.NEW_LOG: f"{self.gateway} has begun a new log: the old one is not in it",
+            ReportKind.SECOND_KEY: (
+                f"{self.gateway} has more than one key for tokens ({self.about}): anonymous "
+                "messages may not be anonymous to it"
+            ),
             ReportKind.NOT_LOGGED: f"{self.about} is not in the log that {self.gateway} shows",
         }[self.kind]

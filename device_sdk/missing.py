@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from device_sdk.inbox_store import InboxStore, News
 from device_sdk.series import Heard, Place
 from device_sdk.series_store import SeriesKey
-from device_sdk.wire.header import Header
+from device_sdk.wire.anonymous import AnyHeader
 from device_sdk.wire.limits import MAX_LIFETIME
 
 
-def news_of(store: InboxStore, header: Header, trusted: int) -> News | None:
+def news_of(store: InboxStore, header: AnyHeader, trusted: int) -> News | None:
     """Return what a message's arrival says about its series; None if it says nothing new."""
     key, number = _place(header)
     if not key.series:
@@ -27,7 +27,7 @@ def news_of(store: InboxStore, header: Header, trusted: int) -> News | None:
 
 
 def missed_before(
-    store: InboxStore, header: Header, arrived: Iterable[Header], trusted: int
+    store: InboxStore, header: AnyHeader, arrived: Iterable[AnyHeader], trusted: int
 ) -> tuple[range, ...]:
     """Return the numbers before a message that has been stored which have not arrived."""
     key, number = _place(header)
@@ -39,6 +39,6 @@ def missed_before(
     return known.missed(number, arrived=numbers, now=trusted)
 
 
-def _place(header: Header) -> tuple[SeriesKey, int]:
+def _place(header: AnyHeader) -> tuple[SeriesKey, int]:
     place = Place.of(header.sequence)
     return SeriesKey(header.sender, header.channel, place.series), place.number

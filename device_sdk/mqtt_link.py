@@ -8,6 +8,7 @@ id is the device's name and the session is clean; nothing depends on what a brok
 import contextlib
 import logging
 import random
+import secrets
 import socket
 import ssl
 import threading
@@ -21,6 +22,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
+from device_sdk.apart import Apart
 from device_sdk.broker_url import BrokerUrl
 from device_sdk.errors import (
     BrokerCertificateError,
@@ -76,9 +78,13 @@ class MqttLink:
         credentials: Credentials,
         ca: str = "",
         present: Present | None = None,
+        anonymous: Credentials | None = None,
         reconnect: Backoff = RECONNECT,
     ) -> None:
         """Prepare the link. Both the authorities and ``present`` are asked for each connection.
+
+        ``anonymous`` gives the credentials of connections that do not name the device; None from
+        it, or no such callable, means that there can be none.
 
         Raises:
             SettingsError: ``ca``, a PEM file of certificate authorities, cannot be used.
@@ -87,6 +93,7 @@ class MqttLink:
         self._client_id = client_id
         self._credentials = credentials
         self._ca, self._present, self._reconnect = ca, present, reconnect
+        self._anonymous, self._apart = anonymous, Apart(self._send_apart)
         if url.tls:
             _tls_context(ca)
         self._report: Callable[[LinkEvent], None] = _nobody
@@ -117,6 +124,29 @@ class MqttLink:
             live.pending.popleft()
         return info.mid
 
+    def publish_apart(self, topic: str, payload: bytes) -> None:
+        """Publish on a connection of its own, if there can be one."""
+        if self._anonymous is None or self._anonymous() is None:
+            self.publish(topic, payload)
+        else:
+            self._apart.publish(topic, payload)
+
+    def _send_apart(self, topic: str, payload: bytes) -> None:
+        login = self._anonymous() if self._anonymous is not None else None
+        client = self._new_client(f"a-{secrets.token_hex(8)}", login, present=None)
+        done: list[str] = []
+        client.on_connect = _publish_once(topic, payload, done)
+        client.on_publish = lambda *_: done.append("")
+        client.connect(self._url.host, self._url.port, keepalive=KEEPALIVE)
+        until = time.monotonic() + CONNECT_TIMEOUT
+        code = MQTTErrorCode.MQTT_ERR_SUCCESS
+        while code == MQTTErrorCode.MQTT_ERR_SUCCESS and not done and time.monotonic() < until:
+            code = client.loop(_LOOP_SECONDS)
+        client.disconnect()
+        client.loop(0.0)
+        if not done or done[0]:
+            raise BrokerUnavailableError(done[0] if done else "the broker has not confirmed it")
+
     def subscribe(self, filters: Sequence[str]) -> int | None:
         """Subscribe with QoS 1; None if offline."""
         live = self._live
@@ -136,6 +166,7 @@ class MqttLink:
 
         A socket that is closed while confirmations are coming in may take what it sent back.
         """
+        self._apart.close(GOODBYE)
         self._closing.set()
         live = self._live
         if live is not None:
@@ -204,21 +235,25 @@ class MqttLink:
         )
 
     def _make_client(self) -> "_Client":
+        return self._new_client(self._client_id, self._credentials(), present=self._present)
+
+    def _new_client(
+        self, client_id: str, login: tuple[str, str] | None, *, present: Present | None
+    ) -> "_Client":
         client = _Client(
             CallbackAPIVersion.VERSION2,
-            client_id=self._client_id,
+            client_id=client_id,
             clean_session=True,
             protocol=paho.MQTTv311,
             reconnect_on_failure=False,
         )
         client.connect_timeout = CONNECT_TIMEOUT
-        login = self._credentials()
         if login is not None:
             client.username_pw_set(*login)
         if self._url.tls:
             context = _tls_context(self._ca)
-            if self._present is not None:
-                self._present(context)
+            if present is not None:
+                present(context)
             client.tls_set_context(context)
         # With this set, paho writes to the socket from our thread alone.
         client.on_socket_register_write = _nothing
@@ -286,6 +321,20 @@ class _Client(paho.Client):
             if why_refused(error.reason or ""):
                 self.alert = error.reason
             raise
+
+
+def _publish_once(topic: str, payload: bytes, done: list[str]) -> Callable[..., None]:
+    """Return what publishes as soon as it is connected, or says in ``done`` why it cannot."""
+
+    def on_connect(
+        client: paho.Client, _user: Any, _flags: Any, code: ReasonCode, _properties: Any
+    ) -> None:
+        if code.is_failure:
+            done.append(f"the broker lets nobody in anonymously: {str(code).lower()}")
+        else:
+            client.publish(topic, payload, qos=1)
+
+    return on_connect
 
 
 def _tls_context(ca: str) -> ssl.SSLContext:

@@ -21,6 +21,7 @@ from device_sdk.series import Place, readers_hash
 from device_sdk.trust import Roster
 from device_sdk.wire import cose
 from device_sdk.wire.limits import DAY
+from device_sdk.wire.names import ANONYMOUS
 from device_sdk.wire.notice import Event, EventKind
 from device_sdk.wire.query import MAX_QUERIED, Seen, Sent
 from device_sdk.wire.reasons import Reason
@@ -54,6 +55,7 @@ class _Way:
 
     size: int
     """Bytes of the envelope."""
+    is_anonymous: bool = False
     pace: Pace = field(default_factory=Pace)
     is_answered: bool = False
     """Whether the gateway has answered the latest try: then it is not under way."""
@@ -79,7 +81,11 @@ class Outbox:
     ) -> None:
         self._store, self._limits = store, limits
         self._name, self._signer, self._aad, self._topics = name, signer, aad, topics
-        self._waiting = {message_id: _Way(size) for message_id, size in store.waiting().items()}
+        anonymous = store.waiting_anonymously()
+        self._waiting = {
+            message_id: _Way(size, message_id in anonymous)
+            for message_id, size in store.waiting().items()
+        }
         self._records = store.count_records()
         self._to_note = dict(store.unnoted())
         self._kept: dict[bytes, int] = {}
@@ -132,7 +138,7 @@ class Outbox:
         self.check_room(size, message.records)
         readers, place = readers_hash(sealed.open_hashes), Place.of(sealed.header.sequence)
         self._store.add(message, sealed.envelope, readers, place, also)
-        self._waiting[message.message_id] = _Way(size)
+        self._waiting[message.message_id] = _Way(size, message.anonymous)
         self._records += message.records
 
     def get(self, message_id: bytes) -> Outgoing | None:
@@ -158,8 +164,9 @@ class Outbox:
             if envelope is not None:
                 way.pace.tried(tick, RESEND)
                 way.is_answered = False
-                topic = self._topics.send(self._name, message_id)
-                publishes.append(Publish(topic=topic, payload=envelope))
+                sender = ANONYMOUS if way.is_anonymous else self._name
+                topic = self._topics.send(sender, message_id)
+                publishes.append(Publish(topic=topic, payload=envelope, apart=way.is_anonymous))
         return publishes
 
     def _under_way(self, tick: float) -> int:
@@ -231,19 +238,25 @@ class Outbox:
         before: dict[bytes, Outgoing] = {}
         after: dict[bytes, Outgoing] = {}
         for event in events:
-            if event.sender != self._name:
-                continue
             message = after.get(event.message_id) or self._store.get(event.message_id)
-            if message is None:
+            if message is None or event.sender != self._sender_of(message):
                 continue
             before.setdefault(message.message_id, message)
-            after[message.message_id] = self._take(message, event, court, asked)
+            own = replace(court, sender=event.sender)
+            after[message.message_id] = self._take(message, event, own, asked)
         pairs = [(before[key], after[key]) for key in before]
         self._store.update((old, new) for old, new in pairs if new is not old)
         for old, new in pairs:
             self._moved(old, new)
             if new.noted is Noted.OWED and not asked.get(new.message_id, State.HELD).is_open:
                 self._kept[new.message_id] = self._kept.get(new.message_id, 0) + 1
+
+    def _sender_of(self, message: Outgoing) -> str:
+        return ANONYMOUS if message.anonymous else self._name
+
+    def held_anonymously(self) -> Mapping[bytes, bytes]:
+        """Return the anonymous messages that are held, by id: their digests."""
+        return self._store.held_anonymously()
 
     def _take(
         self, message: Outgoing, event: Event, court: Court, asked: Mapping[bytes, State]

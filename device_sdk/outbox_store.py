@@ -33,9 +33,13 @@ class OutboxStore:
         place: Place,
         also: Also = nothing,
     ) -> None:
-        """Store a new message with its sealed bytes and its place in a series, and commit."""
+        """Store a new message with its sealed bytes and its place in a series, and commit.
+
+        An anonymous message has no place.
+        """
         with self._state.transaction():
-            self.series.put(message.channel, readers, place)
+            if not message.anonymous:
+                self.series.put(message.channel, readers, place)
             self._state.execute(
                 _SQL["add"],
                 (
@@ -51,6 +55,7 @@ class OutboxStore:
                     message.noted,
                     envelope,
                     message.records,
+                    message.anonymous,
                 ),
             )
             self._put_slots(message, message.slots)
@@ -122,6 +127,14 @@ class OutboxStore:
         """Return the messages that are not held yet, oldest first, by id: how long they are."""
         return dict(self._state.rows(_SQL["waiting"]))
 
+    def waiting_anonymously(self) -> set[bytes]:
+        """Return which of these are anonymous."""
+        return {row[0] for row in self._state.rows(_SQL["waiting_anonymously"])}
+
+    def held_anonymously(self) -> dict[bytes, bytes]:
+        """Return the anonymous messages that are held, by id: their digests."""
+        return dict(self._state.rows(_SQL["held_anonymously"]))
+
     def count_records(self) -> int:
         """Return how many readers there are in all records."""
         row = self._state.row(_SQL["count_records"])
@@ -183,6 +196,7 @@ class OutboxStore:
             held_at=row[7],
             closed_at=row[8],
             noted=Noted(row[9]),
+            anonymous=bool(row[10]),
             slots=tuple(
                 Slot(
                     reader=reader,

@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Self
 
 from device_sdk.seal import Sealed
+from device_sdk.wire.anonymous_header import AnonymousHeader
 
 
 class State(StrEnum):
@@ -91,6 +92,8 @@ class Outgoing:
     """Unix seconds of the first verified *held* at this device; 0 before it."""
     closed_at: int = 0
     noted: Noted = Noted.NO
+    anonymous: bool = False
+    """Whether it does not say that it is this device's: then nothing about it is signed either."""
 
     @classmethod
     def of(cls, sealed: Sealed, left_out: Mapping[str, str]) -> Self:
@@ -107,6 +110,7 @@ class Outgoing:
                 for reader, open_hash in sorted(sealed.open_hashes.items())
             ),
             left_out=dict(left_out),
+            anonymous=isinstance(header, AnonymousHeader),
         )
 
     @property
@@ -149,6 +153,6 @@ class Outgoing:
     def close(self, state: State, now: int, detail: str = "") -> Self:
         """Return the message as over. The gateway is told so if it has an outcome to forget."""
         # Also of a message that nobody has confirmed: the word may have been lost on its way.
-        has_outcome = state in (State.SETTLED, State.EXPIRED)
+        has_outcome = state in (State.SETTLED, State.EXPIRED) and not self.anonymous
         noted = Noted.OWED if has_outcome else Noted.NO
         return replace(self, state=state, detail=detail, closed_at=now, noted=noted)

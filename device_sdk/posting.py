@@ -9,7 +9,9 @@ from device_sdk.courier import Courier
 from device_sdk.outbox_store import Also, nothing
 from device_sdk.recipients import Addressed
 from device_sdk.seal import CommittedReading, Sealed, new_message_id, seal
+from device_sdk.seal_anonymous import seal_anonymous
 from device_sdk.series import Place
+from device_sdk.token_store import Token
 from device_sdk.trust import Roster
 from device_sdk.wire import cbor
 from device_sdk.wire.header import Header
@@ -33,6 +35,25 @@ class Posting:
             place, tree_head = self._begin(addressed)
             sealed = self._seal(data, content_type, addressed, place, tree_head)
             return self._store(sealed, addressed)
+
+    def post_anonymous(
+        self, data: bytes, content_type: str, addressed: Addressed, token: Token
+    ) -> Sealed | None:
+        """Seal a message that does not say whose it is, and store it. As `post`.
+
+        ``token`` has left the disk by now.
+        """
+        sealed = seal_anonymous(
+            data,
+            recipients=addressed.targets,
+            token=token,
+            aad=self._parts.pin.aad,
+            content_type=content_type,
+            issued=addressed.message.issued,
+            expires=addressed.message.expires,
+            threads=os.cpu_count() or 1,
+        )
+        return self._store(sealed, addressed)
 
     def post_reading(
         self, steps: int, policy: ReadingPolicy, addressed: Addressed

@@ -17,6 +17,7 @@ from device_sdk.errors import (
 from device_sdk.trust import Roster
 from device_sdk.unseal import UnreadableError
 from device_sdk.wire import cbor
+from device_sdk.wire.anonymous import AnyHeader
 from device_sdk.wire.errors import WireError
 from device_sdk.wire.header import Header
 from device_sdk.wire.limits import POINT_SIZE
@@ -127,7 +128,7 @@ def decode(payload: bytes) -> tuple[int, bytes]:
     )
 
 
-def open_reading(header: Header, payload: bytes, roster: Roster) -> Reading | None:
+def open_reading(header: AnyHeader, payload: bytes, roster: Roster) -> Reading | None:
     """Return the reading in an opened message.
 
     None if the message is none, and where the reader's roster has no rule for readings, as for
@@ -138,7 +139,9 @@ def open_reading(header: Header, payload: bytes, roster: Roster) -> Reading | No
         ProofsNotInstalledError: what calculates with commitments is not installed here.
     """
     rule = _rule_of(roster, header.channel)
-    if rule is None or (header.reading is None and header.content_type != CONTENT_TYPE):
+    if rule is None or not isinstance(header, Header):
+        return None
+    if header.reading is None and header.content_type != CONTENT_TYPE:
         return None
     if header.reading is None or header.content_type != CONTENT_TYPE:
         raise CommitmentMismatchError("a reading without a commitment, or the other way round")

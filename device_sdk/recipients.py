@@ -38,6 +38,12 @@ class Addressed:
     left_out: Mapping[str, LeftOut] = field(default_factory=dict)
 
 
+def is_anonymous(addressed: Addressed) -> bool:
+    """Tell whether a message must not say who sent it."""
+    channel = addressed.roster.channels.get(addressed.message.channel)
+    return channel is not None and channel.anonymous is not None
+
+
 def find_targets(courier: Courier, wish: Wish, timeout: float) -> Addressed:
     """Return whom to seal to, after up to ``timeout`` seconds. With the device's lock held.
 

@@ -20,13 +20,16 @@ from device_sdk.log_watch import LogWatch
 from device_sdk.outbox import Outbox
 from device_sdk.own_keys import OwnKeys
 from device_sdk.pace import Backoff, Pace
+from device_sdk.purse import Purse
 from device_sdk.queries import Queries
 from device_sdk.reader_keys import ReaderKeys
 from device_sdk.roster_cache import RosterCache
 from device_sdk.totals_store import TotalsStore
 from device_sdk.trust import Pin, Roster
 from device_sdk.trusted_time import TrustedTime
+from device_sdk.unnamed import Unnamed
 from device_sdk.wire.errors import SealgateError
+from device_sdk.wire.names import ANONYMOUS
 from device_sdk.wire.topics import Kind, Topic, Topics
 
 ASK = Backoff(first=60.0, most=600.0)
@@ -64,6 +67,8 @@ class Parts:
     queries: Queries
     outbox: Outbox
     inbox: Inbox
+    purse: Purse
+    unnamed: Unnamed
     own_keys: OwnKeys
     certificate: OwnCertificate
     totals: TotalsStore
@@ -109,7 +114,21 @@ class Router:
         filters = [topics.state("+"), self.notice_filter, topics.cert(self._name)]
         filters += [topics.log("+"), topics.proof(self._name)]
         filters += [topics.keys(device) for device in sorted({self._name, *self._watched})]
+        filters += self._for_anonymity()
         return [*filters, self.inbox_filter] if self._is_reading else filters
+
+    def _for_anonymity(self) -> list[str]:
+        """Return what only those need who send to, or read, an anonymous channel."""
+        topics, roster, keys = (
+            self._parts.topics,
+            self._parts.rosters.roster,
+            self._parts.purse.keys,
+        )
+        if roster is None or not keys.concerns(roster):
+            return []
+        if not keys.rules(roster):
+            return [topics.tokens("+")]
+        return [topics.tokens("+"), topics.issue(self._name), topics.notice(ANONYMOUS)]
 
     @property
     def is_roster_fresh(self) -> bool:
@@ -161,6 +180,8 @@ class Router:
     def _say_everything(self, moment: Moment) -> list[Publish]:
         parts = self._parts
         parts.outbox.retry_now()
+        parts.purse.retry_now()
+        parts.unnamed.retry_now()
         parts.queries.start_over()
         parts.queries.want_round()
         acks = list(parts.inbox.unconfirmed(ACKS_AT_ONCE))
@@ -193,7 +214,12 @@ class Router:
                 trusted=self._parts.time.now,
             )
         if topic.kind is Kind.NOTICE:
+            if topic.owner == ANONYMOUS:
+                return self._take_anonymous_notice(data, roster, moment)
             return self._take_notice(data, moment)
+        if topic.kind is Kind.ISSUE and topic.owner == self._name:
+            self._parts.purse.take_issue(data)
+            return []
         if topic.kind is Kind.PROOF and topic.owner == self._name:
             self._parts.log.take_proof(data, moment.now)
         elif topic.kind is Kind.STATE and data:
@@ -211,6 +237,8 @@ class Router:
                 self.fresh_keys.add(topic.owner)
         elif topic.kind is Kind.LOG:
             self._parts.log.take_head(topic.owner, data, moment.now)
+        elif topic.kind is Kind.TOKENS:
+            self._parts.purse.keys.take(topic.owner, data, roster, moment.now)
         elif topic.kind is Kind.CERT and topic.owner == self._name:
             self._parts.certificate.take(data, roster, now=moment.now)
 
@@ -277,6 +305,15 @@ class Router:
             parts.inbox.replay.compare(notice.owed, parts.inbox.accounted())
         return self.due(moment)
 
+    def _take_anonymous_notice(self, data: bytes, roster: Roster, moment: Moment) -> list[Publish]:
+        """Look for the own messages in what is told to everybody."""
+        parts = self._parts
+        notice, _ = parts.gateways.verify_notice(data, ANONYMOUS, moment.now)
+        court = Court(sender=ANONYMOUS, roster=roster, aad=parts.pin.aad, now=moment.now)
+        parts.outbox.take_events(notice.events, court, {})
+        parts.unnamed.heard(event.message_id for event in notice.events)
+        return self.due(moment)
+
     def _take_state(
         self, gateway: str, data: bytes, moment: Moment, *, retained: bool
     ) -> list[Publish]:
@@ -321,13 +358,18 @@ class Router:
         """Return what is to be said by now: envelopes, outcomes taken note of, and a query."""
         outbox = self._parts.outbox
         said = outbox.due(moment.tick) + outbox.seen(moment.now) + self._query(moment)
-        return said + self._ask_for_proof(moment)
+        said += self._parts.unnamed.due(outbox.held_anonymously(), moment.tick)
+        return said + self._ask_gateway(moment)
 
-    def _ask_for_proof(self, moment: Moment) -> list[Publish]:
-        gateways, log = self._parts.gateways, self._parts.log
+    def _ask_gateway(self, moment: Moment) -> list[Publish]:
+        """Ask the gateway that is online for proofs about its log, and for tokens."""
+        gateways, log, roster = self._parts.gateways, self._parts.log, self._parts.rosters.roster
         online = gateways.online(moment.now, moment.tick)
         name = online.gateway if online is not None else ""
-        return log.ask(moment.now, moment.tick, name, gateways.heard_at(name))
+        said = log.ask(moment.now, moment.tick, name, gateways.heard_at(name))
+        if roster is not None:
+            said += self._parts.purse.due(name, roster, moment.now, moment.tick)
+        return said
 
     def _query(self, moment: Moment) -> list[Publish]:
         outbox, inbox, queries = self._parts.outbox, self._parts.inbox, self._parts.queries
@@ -357,6 +399,7 @@ class Router:
         inbox, outbox = self._parts.inbox, self._parts.outbox
         parts = self._parts
         ticks = [outbox.next_due(tick), parts.queries.next_due(), parts.log.next_due()]
+        ticks += [parts.purse.next_due(), parts.unnamed.next_due()]
         wanted_at = inbox.wanted.next_due()
         if wanted_at is not None:
             # What is wanted while a query is under way waits for its answer.

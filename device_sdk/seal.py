@@ -10,6 +10,7 @@ from itertools import pairwise
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from device_sdk.wire import cose, merkle
+from device_sdk.wire.anonymous import AnyHeader
 from device_sdk.wire.content_key import cek_commitment, open_hash, open_token
 from device_sdk.wire.envelope import Body, Envelope, Reader, countersign
 from device_sdk.wire.errors import SealgateError
@@ -40,7 +41,7 @@ class WrapTarget:
 class Sealed:
     """A sealed message, and what its sender keeps to check the readers' acks."""
 
-    header: Header
+    header: AnyHeader
     digest: bytes
     envelope: bytes
     """To be sent as it is, also on every retry: a content key is never used for other bytes."""
@@ -95,11 +96,11 @@ def seal(
         TooLargeError: the payload is over its limit.
     """
     targets = sorted(recipients, key=lambda target: target.reader)
-    _check_targets(targets)
+    check_targets(targets)
     plaintext = pad(payload)
     cek, iv = os.urandom(CEK_SIZE), os.urandom(IV_SIZE)
     message_id = new_message_id() if reading is None else reading.message_id
-    readers, leaves = _wrap_all(targets, cek, message_id, threads)
+    readers, leaves = wrap_all(targets, cek, message_id, threads)
     header = Header(
         content_type=content_type,
         sender_kid=signer.kid,
@@ -131,7 +132,8 @@ def seal(
     )
 
 
-def _check_targets(targets: Sequence[WrapTarget]) -> None:
+def check_targets(targets: Sequence[WrapTarget]) -> None:
+    """Raise SealError unless there are 1 to 1,000 readers, sorted, each once."""
     if not targets:
         raise SealError("a message needs at least one reader, got none")
     if len(targets) > MAX_READERS:
@@ -141,7 +143,7 @@ def _check_targets(targets: Sequence[WrapTarget]) -> None:
             raise SealError(f"the reader {left.reader} is named twice")
 
 
-def _wrap_all(
+def wrap_all(
     targets: Sequence[WrapTarget], cek: bytes, message_id: bytes, threads: int
 ) -> tuple[list[Reader], list[bytes]]:
     """Return the readers' entries and their leaf hashes, in the order of the targets."""

@@ -15,12 +15,13 @@ from device_sdk.reader_key import UnwrapError
 from device_sdk.trust import Roster, UnknownDeviceError
 from device_sdk.vault import PrivateReaderKey
 from device_sdk.wire import cose
+from device_sdk.wire.anonymous import AnonymousCopy, AnyCopy, AnyHeader
 from device_sdk.wire.content_key import cek_commitment, open_hash, open_token
 from device_sdk.wire.envelope import Copy
 from device_sdk.wire.errors import MalformedError, SealgateError, WireError
 from device_sdk.wire.header import Header
 from device_sdk.wire.limits import CEK_SIZE
-from device_sdk.wire.names import DIRECT
+from device_sdk.wire.names import ANONYMOUS, DIRECT
 from device_sdk.wire.padding import unpad
 from device_sdk.wire.topics import Topic
 
@@ -49,13 +50,13 @@ class UnreadableError(SealgateError):
 class CheckedCopy:
     """A copy that its sender made, for this reader, in time."""
 
-    copy: Copy
+    copy: AnyCopy
     digest: bytes
     aad: bytes
 
     @property
-    def header(self) -> Header:
-        """What the sender signed."""
+    def header(self) -> AnyHeader:
+        """What the sender signed, or sealed without saying who it is."""
         return self.copy.body.header
 
     @property
@@ -81,6 +82,8 @@ def check_copy(
         CopyDamagedError: it is not what a listed sender made for this reader and topic.
         CopyDroppedError: it has expired, or the owner revoked its sender.
     """
+    if topic.sender == ANONYMOUS:
+        return _check_anonymous_copy(data, topic, reader, roster, aad, now)
     try:
         copy = Copy.decode(data)
         header = copy.body.header
@@ -99,6 +102,29 @@ def check_copy(
     if header.expires <= now:
         raise CopyExpiredError(header.expires)
     return CheckedCopy(copy=copy, digest=digest, aad=aad)
+
+
+def _check_anonymous_copy(
+    data: bytes, topic: Topic, reader: str, roster: Roster, aad: bytes, now: int
+) -> CheckedCopy:
+    """Check what can be checked where nobody has signed: the token is the gateway's to judge."""
+    try:
+        copy = AnonymousCopy.decode(data)
+        header = copy.body.header
+        if copy.reader.reader != reader:
+            raise MalformedError("copy.reader-id", expected="this device", got="another")
+        copy.check_inclusion()
+        _check_topic(header, topic, reader)
+        channel = roster.channels.get(header.channel)
+        if channel is None or channel.anonymous is None or reader not in channel.readers:
+            raise MalformedError(
+                "copy.channel", expected="an anonymous channel of this reader", got="another"
+            )
+    except WireError as error:
+        raise CopyDamagedError(f"a copy was not accepted: {error}") from error
+    if header.expires <= now:
+        raise CopyExpiredError(header.expires)
+    return CheckedCopy(copy=copy, digest=copy.body.digest(aad), aad=aad)
 
 
 def open_copy(checked: CheckedCopy, key: PrivateReaderKey) -> Opened:
@@ -137,7 +163,7 @@ def _open(checked: CheckedCopy, key: PrivateReaderKey) -> Opened:
     return Opened(payload=unpad(plaintext), open_token=token)
 
 
-def _check_topic(header: Header, topic: Topic, reader: str) -> None:
+def _check_topic(header: AnyHeader, topic: Topic, reader: str) -> None:
     expected = (reader, header.sender, header.message_id)
     if (topic.owner, topic.sender, topic.message_id) != expected:
         raise MalformedError(

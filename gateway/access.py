@@ -32,6 +32,7 @@ class Role(StrEnum):
     GATEWAY = "gateway"
     OPERATOR = names.OPERATOR
     JOINER = names.JOINER
+    ANONYMOUS = names.ANONYMOUS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +60,13 @@ class Rule:
     topics: str  # an MQTT topic filter in which {prefix} and {name} are filled in
 
 
+# What is published without a name, and what is said about it, which anybody in the fleet may read.
+_ANONYMOUSLY = (
+    Rule(access="write", topics="{prefix}/send/anonymous/+"),
+    Rule(access="write", topics="{prefix}/query/anonymous"),
+    Rule(access="read", topics="{prefix}/notice/anonymous"),
+)
+
 RULES: dict[Role, tuple[Rule, ...]] = {
     Role.DEVICE: (
         Rule(access="write", topics="{prefix}/send/{name}/+"),
@@ -67,6 +75,9 @@ RULES: dict[Role, tuple[Rule, ...]] = {
         Rule(access="write", topics="{prefix}/seen/{name}"),
         Rule(access="write", topics="{prefix}/announce/{name}"),
         Rule(access="write", topics="{prefix}/prove/{name}"),
+        Rule(access="write", topics="{prefix}/blind/{name}"),
+        # Where a certificate names whoever connects, it does so for anonymous messages as well.
+        *_ANONYMOUSLY,
         Rule(access="read", topics="{prefix}/inbox/{name}/#"),
         Rule(access="read", topics="{prefix}/notice/{name}"),
         Rule(access="read", topics="{prefix}/cert/{name}"),
@@ -76,6 +87,8 @@ RULES: dict[Role, tuple[Rule, ...]] = {
         Rule(access="read", topics="{prefix}/state/+"),
         Rule(access="read", topics="{prefix}/log/+"),
         Rule(access="read", topics="{prefix}/proof/{name}"),
+        Rule(access="read", topics="{prefix}/tokens/+"),
+        Rule(access="read", topics="{prefix}/issue/{name}"),
     ),
     Role.GATEWAY: (
         Rule(access="write", topics="{prefix}/#"),
@@ -94,6 +107,8 @@ RULES: dict[Role, tuple[Rule, ...]] = {
         Rule(access="read", topics="{prefix}/roster/+"),
         Rule(access="read", topics="{prefix}/state/+"),
     ),
+    # A device that does not say which: its messages' tokens tell that it is one.
+    Role.ANONYMOUS: _ANONYMOUSLY,
 }
 
 

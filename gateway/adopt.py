@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from device_sdk.trust import Roster
+from device_sdk.wire.anonymous import AnonymousBody
 from device_sdk.wire.notice import SENDER_REVOKED
 from device_sdk.wire.topics import Topic
-from gateway import copies, events
+from gateway import copies, events, tokens
 from gateway.adoptable import Adoptable, Undecided, recognise
 from gateway.effects import NOTHING, Effects, Tell, merged
 from gateway.expire import end, excuse_revoked
@@ -82,7 +83,26 @@ def judge_retained(tx: Transaction, topic: Topic, payload: bytes, situation: Sit
         return _clear(ref)
     if message is not None and found.digest != message.digest:
         return _clear(ref)  # the sender used one id for two messages
+    if not _take_token(tx, found):
+        return _clear(ref)
     return _adopt(tx, ref, message, found, situation)
+
+
+def _take_token(tx: Transaction, found: Adoptable) -> bool:
+    """Spend an anonymous copy's token, if its key is here; tell whether it may be adopted.
+
+    Without the key, as in a new ledger, it is adopted as it stands: its reader cannot tell more
+    either, and a message that was held must not be lost (PROTOCOL 19.6).
+    """
+    body = found.copy.body
+    if not isinstance(body, AnonymousBody) or tx.token_key(body.header.key_id) is None:
+        return True
+    if not tokens.is_genuine(tx, body, found.digest):
+        return False
+    if tokens.is_spent_elsewhere(tx, body, found.digest):
+        return False
+    tokens.spend(tx, body, found.digest)
+    return True
 
 
 def _against_owed(tx: Transaction, stored: StoredCopy, payload: bytes, now: int) -> Judged:

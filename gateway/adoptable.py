@@ -3,18 +3,23 @@
 from dataclasses import dataclass
 
 from device_sdk.trust import TrustError
+from device_sdk.wire.anonymous import AnonymousCopy, AnyCopy
 from device_sdk.wire.envelope import Copy
 from device_sdk.wire.errors import WireError
 from device_sdk.wire.limits import CLOCK_SKEW
+from device_sdk.wire.names import ANONYMOUS
 from gateway.situation import Situation
 from gateway.store.records import CopyRef, MessageKey
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Adoptable:
-    """A copy that its sender signed for exactly this reader, and that has not expired."""
+    """A copy that its sender signed for exactly this reader, and that has not expired.
 
-    copy: Copy
+    Of an anonymous one nobody signed anything: its token is verified as far as its key is known.
+    """
+
+    copy: AnyCopy
     digest: bytes
     size: int
 
@@ -36,8 +41,9 @@ def recognise(
     ref: CopyRef, payload: bytes, situation: Situation
 ) -> Adoptable | Hopeless | Undecided:
     """Tell what a retained message under the copy's topic is (PROTOCOL 13.6)."""
+    decoder = AnonymousCopy if ref.key.sender == ANONYMOUS else Copy
     try:
-        copy = Copy.decode(payload)
+        copy: AnyCopy = decoder.decode(payload)
         copy.check_inclusion()
     except WireError:
         return Hopeless()
@@ -45,7 +51,25 @@ def recognise(
     named = CopyRef(MessageKey(header.sender, header.message_id), copy.reader.reader)
     if named != ref or header.expires <= situation.now:
         return Hopeless()
+    if isinstance(copy, AnonymousCopy):
+        return _recognise_anonymous(copy, len(payload), situation)
     return _verify(copy, len(payload), situation)
+
+
+def _recognise_anonymous(
+    copy: AnonymousCopy, size: int, situation: Situation
+) -> Adoptable | Undecided:
+    header, roster = copy.body.header, situation.roster
+    latest = situation.now + situation.limits.max_lifetime + CLOCK_SKEW
+    channel = None if roster is None else roster.channels.get(header.channel)
+    if (
+        channel is None
+        or channel.anonymous is None
+        or copy.reader.reader not in channel.readers
+        or header.expires > latest
+    ):
+        return Undecided(until=min(header.expires, latest))  # a newer roster may have it
+    return Adoptable(copy=copy, digest=copy.body.digest(situation.pin.aad), size=size)
 
 
 def _verify(copy: Copy, size: int, situation: Situation) -> Adoptable | Hopeless | Undecided:

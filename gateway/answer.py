@@ -10,12 +10,14 @@ from device_sdk.wire import cbor, cose
 from device_sdk.wire.errors import SignatureError, WireError
 from device_sdk.wire.limits import MAX_BATCH
 from device_sdk.wire.log_proof import Prove
+from device_sdk.wire.names import ANONYMOUS
 from device_sdk.wire.notice import MAX_EVENTS, Event
-from device_sdk.wire.query import Query, Seen, Sent
+from device_sdk.wire.query import AnonymousQuery, Query, Seen, Sent
 from device_sdk.wire.reasons import Reason
+from device_sdk.wire.token_request import TokenRequest
 from device_sdk.wire.topics import Topic
 from gateway import events
-from gateway.effects import Effects, merged
+from gateway.effects import Effects, Tell, merged
 from gateway.expire import take_note
 from gateway.lifecycle import MessageState, SlotState
 from gateway.situation import Situation
@@ -29,7 +31,7 @@ _NOTICE_ROOM = MAX_BATCH - 4096
 _UNASKED = 8
 """Outcomes that are told without being asked for, in each piece of an answer."""
 
-D = TypeVar("D", Query, Seen, Prove)
+D = TypeVar("D", Query, Seen, Prove, TokenRequest)
 A = TypeVar("A", Query, Prove)
 
 
@@ -60,6 +62,14 @@ def _of_active(kind: type[A], topic: Topic, payload: bytes, situation: Situation
     if isinstance(asked, Distrust) or situation.roster is None:
         return asked
     return asked if situation.roster.is_active(asked.device, situation.now) else Distrust.INACTIVE
+
+
+def open_token_request(
+    topic: Topic, payload: bytes, situation: Situation
+) -> TokenRequest | Distrust:
+    """Return a request for tokens that its topic's device signed. Whether it gets any is
+    `gateway.tokens`' business: also a device that gets none is told so."""
+    return _open(TokenRequest, topic, payload, situation)
 
 
 def open_seen(topic: Topic, payload: bytes, situation: Situation) -> Seen | Distrust:
@@ -167,6 +177,29 @@ def _outcome(tx: Reading, message: Message, situation: Situation) -> list[Event]
     if message.state is MessageState.PARTIAL and not situation.reconciled:
         return told[1:]
     return told
+
+
+def open_anonymous_query(payload: bytes) -> AnonymousQuery | Distrust:
+    """Return a question that nobody has signed."""
+    try:
+        return AnonymousQuery.decode(payload)
+    except WireError:
+        return Distrust.MALFORMED
+
+
+def answer_anonymous(tx: Reading, asked: AnonymousQuery) -> Effects:
+    """Tell once more what is known of an anonymous message: whoever asks has seen its digest.
+
+    Of a message that is not known nothing is said: it is sent again, or it is not there.
+    """
+    key = MessageKey(ANONYMOUS, asked.message_id)
+    message, tombstone = tx.message(key), find_tombstone(tx, key)
+    told: list[Event] = []
+    if message is not None and message.digest == asked.digest:
+        told = events.outcome(message, tx.slots(key))
+    elif tombstone is not None and has_digest(tx, tombstone, asked.digest):
+        told = [events.finished(key, asked.digest)]
+    return Effects(tell=tuple(Tell(device=ANONYMOUS, event=event) for event in told))
 
 
 def note_seen(tx: Transaction, seen: Seen) -> Effects:

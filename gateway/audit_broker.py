@@ -107,7 +107,7 @@ def _judge_one(
         parsed = topics.parse(topic)
     except TopicError:
         return "a retained message under no topic of the protocol", _RECONCILES, True
-    if parsed.kind in (Kind.STATE, Kind.LOG) or (
+    if parsed.kind in (Kind.STATE, Kind.LOG, Kind.TOKENS) or (
         parsed.kind is Kind.ROSTER and situation.roster is None
     ):
         return None

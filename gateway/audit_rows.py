@@ -22,6 +22,8 @@ _RULES = (
     ("seen_and_cleared", "an outcome that its sender has seen", _REPORT),
     ("tombstones_past_their_expiry", "a tombstone that has expired", _SERVE),
     ("registered_past_their_time", "a reading that is kept for totals for too long", _SERVE),
+    ("token_keys_past_their_time", "a key for tokens whose time is over", _SERVE),
+    ("tokens_of_nothing", "a token of nothing", _REPORT),
 )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from device_sdk.wire.anonymous import encode_anonymous_copy
 from device_sdk.wire.envelope import Inclusion, Reader, encode_copy
 from device_sdk.wire.topics import Topic
 from gateway.lifecycle import CopyEvent, CopyState, SlotState, copy_after
@@ -28,18 +29,25 @@ def cut(tx: Reading, ref: CopyRef) -> tuple[bytes, int] | None:
 
 def encoded(stored: StoredCopy) -> bytes:
     """Return a copy's bytes, which are the same ones every time."""
+    body = stored.body
+    reader = Reader(
+        reader=stored.ref.reader,
+        kid=stored.wrap.kid,
+        open_hash=stored.wrap.open_hash,
+        wrapped_cek=stored.wrap.wrapped_cek,
+    )
+    inclusion = Inclusion(index=stored.index, path=stored.wrap.path)
+    if body.token is not None:
+        return encode_anonymous_copy(
+            body.protected, body.token, body.ciphertext, reader=reader, inclusion=inclusion
+        )
     return encode_copy(
-        stored.body.protected,
-        stored.body.sign_protected,
-        stored.body.signature,
-        stored.body.ciphertext,
-        reader=Reader(
-            reader=stored.ref.reader,
-            kid=stored.wrap.kid,
-            open_hash=stored.wrap.open_hash,
-            wrapped_cek=stored.wrap.wrapped_cek,
-        ),
-        inclusion=Inclusion(index=stored.index, path=stored.wrap.path),
+        body.protected,
+        body.sign_protected,
+        body.signature,
+        body.ciphertext,
+        reader=reader,
+        inclusion=inclusion,
     )
 
 

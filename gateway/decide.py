@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from device_sdk.trust import verify_head
 from device_sdk.wire.errors import SealgateError, TopicError
 from device_sdk.wire.log_proof import Prove
-from device_sdk.wire.query import Query
+from device_sdk.wire.names import ANONYMOUS
+from device_sdk.wire.query import AnonymousQuery, Query
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.topics import FROM_DEVICES, Kind, Topic, Topics
-from gateway import acknowledge, admit, adopt, answer, certificates, hold, reading_rule
+from gateway import acknowledge, admit, adopt, answer, certificates, hold, reading_rule, tokens
 from gateway.acknowledge import AckResult
 from gateway.adopt import Found
 from gateway.effects import NOTHING, Effects, merged
@@ -23,6 +24,7 @@ from gateway.reading_rule import Question
 from gateway.situation import Situation
 from gateway.standing import standing
 from gateway.store.port import Transaction
+from gateway.tokens import Grant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +35,7 @@ class Decision:
     visit: tuple[str, ...] = ()
     """Topics at which something else stands than should."""
     query: Query | None = None
+    anonymous_query: AnonymousQuery | None = None
     prove: Prove | None = None
     question: Question | None = None
     """A proof to be verified before the message that it is of is decided again."""
@@ -40,6 +43,8 @@ class Decision:
     """What was found out about a message on a channel with a rule for readings."""
     refused: Reason | None = None
     """Why a message is not held."""
+    grant: Grant | None = None
+    """A request for tokens that is to be answered."""
     wait: bool = False
     """A read ack to be looked at again when the first reconcile has ended."""
     left: int = 0
@@ -92,23 +97,35 @@ def _from_device(tx: Transaction, topic: Topic, payload: bytes, situation: Situa
         return Decision(is_request=True)
     if topic.kind is Kind.READ:
         return _read(tx, topic, payload, situation)
-    if topic.kind is Kind.QUERY:
-        query = answer.open_query(topic, payload, situation)
-        if isinstance(query, Query):
-            return Decision(query=query)
-        return _distrust(topic, query)
+    if topic.kind in (Kind.QUERY, Kind.PROVE, Kind.BLIND):
+        return _question(tx, topic, payload, situation)
     if topic.kind is Kind.SEEN:
         seen = answer.open_seen(topic, payload, situation)
         if isinstance(seen, answer.Distrust):
             return _distrust(topic, seen)
         return Decision(effects=answer.note_seen(tx, seen), done="seen")
-    if topic.kind is Kind.PROVE:
-        prove = answer.open_prove(topic, payload, situation)
-        return Decision(prove=prove) if isinstance(prove, Prove) else _distrust(topic, prove)
     taken = admit.announce(tx, topic, payload, situation)
     if taken.result in (admit.KeyResult.NEW, admit.KeyResult.KNOWN):
         return Decision(effects=taken.effects, done="announce")
     return _distrust(topic, taken.result)
+
+
+def _question(tx: Transaction, topic: Topic, payload: bytes, situation: Situation) -> Decision:
+    if topic.kind is Kind.QUERY and topic.owner == ANONYMOUS:
+        asked = answer.open_anonymous_query(payload)
+        if isinstance(asked, answer.Distrust):
+            return _distrust(topic, asked)
+        return Decision(anonymous_query=asked)
+    if topic.kind is Kind.BLIND:
+        request = answer.open_token_request(topic, payload, situation)
+        if isinstance(request, answer.Distrust):
+            return _distrust(topic, request)
+        return Decision(grant=tokens.grant(tx, request, situation), done="blind")
+    if topic.kind is Kind.PROVE:
+        prove = answer.open_prove(topic, payload, situation)
+        return Decision(prove=prove) if isinstance(prove, Prove) else _distrust(topic, prove)
+    query = answer.open_query(topic, payload, situation)
+    return Decision(query=query) if isinstance(query, Query) else _distrust(topic, query)
 
 
 def decide_examined(

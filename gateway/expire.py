@@ -45,10 +45,12 @@ def sweep(tx: Transaction, situation: Situation, limit: int = 256) -> Swept:
     tombstones = tx.drop_tombstones(situation.now, limit)
     devices = tuple(tx.drop_key_statements(situation.now - CLOCK_SKEW))
     readings = totals_register.tidy(tx, situation, limit)
-    if done or tombstones or devices or readings:
+    keys = tx.drop_token_keys(situation.now)
+    if done or tombstones or devices or readings or keys:
         # What ends by time stores its time with it: no older clock can bring it back.
         tx.set_high_water(max(tx.high_water(), situation.now))
-    effects = merged([*done, Effects(keys=devices, erase=bool(tombstones or devices or readings))])
+    erase = bool(tombstones or devices or readings or keys)
+    effects = merged([*done, Effects(keys=devices, erase=erase)])
     return Swept(effects=effects, more=bool(done or tombstones or readings))
 
 

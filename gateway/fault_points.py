@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 SWITCH = "SEALGATE_DIE_AT"
 
-ARRIVING = ("send", "read", "seen", "announce", "adoption")
+ARRIVING = ("send", "read", "seen", "announce", "blind", "adoption")
 """What comes from devices, or is found at the broker."""
 PUBLISHING = ("copy", "clear")
 """What stands at the broker, or no longer."""

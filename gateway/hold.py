@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from device_sdk.wire.anonymous import AnonymousBody, AnyCopy
 from device_sdk.wire.envelope import Body as WireBody
-from device_sdk.wire.envelope import Copy
+from device_sdk.wire.header import Header
 from device_sdk.wire.notice import Event
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.topics import Topic
-from gateway import events, reading_rule, totals_register
+from gateway import events, reading_rule, tokens, totals_register
 from gateway.copies import RETRY
 from gateway.effects import NOTHING, Effects, Tell
 from gateway.lifecycle import (
@@ -84,7 +85,12 @@ def take_in(
     is_examined = examined in (Examined.RIGHT, Examined.WRONG)
     if not is_examined and _is_suspended(tx, unpacked, situation):
         return _refuse_for(unpacked.key, unpacked.digest, Reason.QUOTA)
-    accepted = check(unpacked, situation, tx.key_statement)
+    accepted = check(
+        unpacked,
+        situation,
+        tx.key_statement,
+        lambda body, digest: tokens.is_genuine(tx, body, digest),
+    )
     if isinstance(accepted, Refused):
         return _refuse(accepted)
     return known or _hold(tx, accepted, situation, examined)
@@ -110,26 +116,33 @@ def _is_partial(tx: Reading, key: MessageKey) -> bool:
 def _hold(
     tx: Transaction, accepted: Accepted, situation: Situation, examined: Examined | None
 ) -> Held:
+    token = accepted.anonymous
+    if token is not None and tokens.is_spent_elsewhere(tx, token, accepted.digest):
+        return _refuse_for(accepted.key, accepted.digest, Reason.TOKEN_SPENT)
     partial = tx.message(accepted.key)
     if partial is not None:  # it was judged when it came first (PROTOCOL 17.3)
         return _complete(tx, partial, accepted, situation.now)
     if _is_over_quota(tx, accepted, situation):
         return _refuse_for(accepted.key, accepted.digest, Reason.QUOTA)
-    roster = situation.roster
-    if roster is None or not reading_rule.has_rule(accepted.header, roster):
+    roster, header = situation.roster, accepted.header
+    if (
+        roster is None
+        or not isinstance(header, Header)  # an anonymous message is no reading
+        or not reading_rule.has_rule(header, roster)
+    ):
         return _hold_new(tx, accepted, situation.now)
     if examined is None and accepted.key.sender in situation.suspended:
         examined = Examined.SKIPPED
     finding = reading_rule.find(accepted, roster, examined)
     if finding is None:
-        return _ask(accepted)
-    reason = reading_rule.refusal(finding, accepted.header, roster)
+        return _ask(accepted, header)
+    reason = reading_rule.refusal(finding, header, roster)
     if reason is None:
         held = _hold_new(tx, accepted, situation.now)
         totals_register.enter(tx, accepted, finding, situation)
     else:
         held = _refuse_for(accepted.key, accepted.digest, reason)
-    return replace(held, found=Found(channel=accepted.header.channel, finding=finding))
+    return replace(held, found=Found(channel=header.channel, finding=finding))
 
 
 def _is_over_quota(tx: Reading, accepted: Accepted, situation: Situation) -> bool:
@@ -139,9 +152,9 @@ def _is_over_quota(tx: Reading, accepted: Accepted, situation: Situation) -> boo
     )
 
 
-def _ask(accepted: Accepted) -> Held:
+def _ask(accepted: Accepted, header: Header) -> Held:
     question = Question(
-        key=accepted.key, header=accepted.header, digest=accepted.digest, proof=accepted.proof
+        key=accepted.key, header=header, digest=accepted.digest, proof=accepted.proof
     )
     return Held(key=accepted.key, holding=Holding.UNPROVED, effects=NOTHING, question=question)
 
@@ -175,6 +188,8 @@ def _hold_new(tx: Transaction, accepted: Accepted, now: int) -> Held:
         state=MessageState.HELD,
     )
     tx.add_message(message)
+    if accepted.anonymous is not None:
+        tokens.spend(tx, accepted.anonymous, accepted.digest)
     return _add_readers(tx, message, accepted, accepted.copies, now, Holding.NEW)
 
 
@@ -183,6 +198,8 @@ def _complete(tx: Transaction, partial: Message, accepted: Accepted, now: int) -
     missing = [copy for copy in accepted.copies if copy.reader.reader not in known]
     message = replace(partial, state=message_after(partial.state, MessageEvent.COMPLETED))
     tx.set_message(message.key, message.state)
+    if accepted.anonymous is not None:
+        tokens.spend(tx, accepted.anonymous, accepted.digest)
     return _add_readers(tx, message, accepted, missing, now, Holding.COMPLETED)
 
 
@@ -190,7 +207,7 @@ def _add_readers(
     tx: Transaction,
     message: Message,
     accepted: Accepted,
-    copies: Iterable[Copy],
+    copies: Iterable[AnyCopy],
     now: int,
     holding: Holding,
 ) -> Held:
@@ -213,7 +230,7 @@ def _add_readers(
     return _tell(message.key, holding, *told, publish=tuple(owed))
 
 
-def new_slot(copy: Copy, now: int, revoked_at: int = 0) -> Slot:
+def new_slot(copy: AnyCopy, now: int, revoked_at: int = 0) -> Slot:
     """Return the slot of a reader that owes a read ack, or is revoked and does not."""
     return Slot(
         reader=copy.reader.reader,
@@ -225,7 +242,7 @@ def new_slot(copy: Copy, now: int, revoked_at: int = 0) -> Slot:
     )
 
 
-def new_wrap(copy: Copy, revoked_at: int = 0) -> Wrap | None:
+def new_wrap(copy: AnyCopy, revoked_at: int = 0) -> Wrap | None:
     """Return what only this copy has; nothing is kept for a revoked reader."""
     if revoked_at:
         return None
@@ -237,8 +254,16 @@ def new_wrap(copy: Copy, revoked_at: int = 0) -> Wrap | None:
     )
 
 
-def new_body(body: WireBody) -> Body:
+def new_body(body: WireBody | AnonymousBody) -> Body:
     """Return a message's content as it is stored."""
+    if isinstance(body, AnonymousBody):
+        return Body(
+            protected=body.protected,
+            sign_protected=b"",
+            signature=b"",
+            ciphertext=body.ciphertext,
+            token=body.token,
+        )
     return Body(
         protected=body.protected,
         sign_protected=body.countersignature.protected,

@@ -31,6 +31,9 @@ class Sorting(Protocol):
     def on_log_head(self, arrival: Arrival) -> None:
         """The head of a gateway's log, ours or another's."""
 
+    def on_token_keys(self, arrival: Arrival) -> None:
+        """A gateway's keys for tokens, ours or another's."""
+
     def on_marker(self, arrival: Arrival) -> None:
         """Something came back that we published to ourselves."""
 
@@ -49,6 +52,7 @@ class Intake:
         self._topics = topics
         self._marker = marker
         self._states, self._logs = topics.state(""), topics.log("")
+        self._tokens = topics.tokens("")
         self._sorting = sorting
         self._waiting: list[Arrival] = []
         self._log = structlog.get_logger("gateway.intake")
@@ -80,6 +84,9 @@ class Intake:
             return False
         if arrival.topic.startswith(self._logs):
             self._sorting.on_log_head(arrival)
+            return False
+        if arrival.topic.startswith(self._tokens):
+            self._sorting.on_token_keys(arrival)
             return False
         return True
 

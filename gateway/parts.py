@@ -15,6 +15,7 @@ from gateway.requests import Requests
 from gateway.session import Session
 from gateway.standing import copy_topic
 from gateway.tell import Teller
+from gateway.token_office import TokenOffice
 from gateway.upkeep import Upkeep
 
 _DONE = Errand(0)
@@ -44,6 +45,7 @@ class Parts:
         self.presence = Presence(keeper, topics, ledger_id, self.name)
         self.log_head = LogHead(keeper, topics, self.name)
         self.examiner = Examiner(keeper, topics, self.carry_out, self._metrics)
+        self.token_office = TokenOffice(keeper, topics, self.name, self.log_head)
         self.upkeep = Upkeep(keeper, topics, self.deliverer, self.carry_out)
         self.upkeep.on_tick = self._on_tick
         self._left: dict[str, int] = {}
@@ -77,6 +79,7 @@ class Parts:
             teller=self.teller,
             presence=self.presence,
             log_head=self.log_head,
+            token_office=self.token_office,
             carry_out=self.carry_out,
             requests=self._requests,
             examiner=self.examiner,
@@ -97,6 +100,7 @@ class Parts:
             if taken.roster is not None:
                 _ = self.keeper.name
                 self.log_head.grown()
+                self.token_office.look_soon()
                 if self._requests is not None:
                     self._requests.tidy(taken.roster)
                 await self._publish(before, taken.roster)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from device_sdk.trust import Roster
+from device_sdk.wire.anonymous import AnyHeader
 from device_sdk.wire.header import Header
 from device_sdk.wire.limits import MIN_PADDED, TAG_SIZE
 from device_sdk.wire.reading_policy import REQUIRE, ReadingRule
@@ -74,25 +75,25 @@ def find(message: Accepted, roster: Roster, examined: Examined | None) -> Findin
     return _EXAMINED[examined]
 
 
-def refusal(finding: Finding, header: Header, roster: Roster) -> Reason | None:
+def refusal(finding: Finding, header: AnyHeader, roster: Roster) -> Reason | None:
     """Return why a message is refused; None if it is held, as where its channel only observes."""
     if rule_of(header, roster).mode != REQUIRE:
         return None
     return _REASONS.get(finding)
 
 
-def is_required(header: Header, roster: Roster) -> bool:
+def is_required(header: AnyHeader, roster: Roster) -> bool:
     """Tell whether a message is refused where its proof is not looked at."""
     return has_rule(header, roster) and rule_of(header, roster).mode == REQUIRE
 
 
-def has_rule(header: Header, roster: Roster) -> bool:
+def has_rule(header: AnyHeader, roster: Roster) -> bool:
     """Tell whether anything is demanded of the messages on a channel."""
     channel = roster.channels.get(header.channel)
     return channel is not None and channel.reading is not None
 
 
-def rule_of(header: Header, roster: Roster) -> ReadingRule:
+def rule_of(header: AnyHeader, roster: Roster) -> ReadingRule:
     """Return the rule of a channel that `has_rule`."""
     rule = roster.channels[header.channel].reading
     assert rule is not None  # noqa: S101

@@ -8,11 +8,18 @@ from dataclasses import dataclass
 
 from device_sdk.trust import Roster, TrustError
 from device_sdk.wire import envelope as wire
-from device_sdk.wire.envelope import Copy, Envelope
+from device_sdk.wire.anonymous import (
+    AnonymousBody,
+    AnonymousEnvelope,
+    AnyCopy,
+    AnyEnvelope,
+    AnyHeader,
+)
+from device_sdk.wire.anonymous_header import AnonymousHeader
+from device_sdk.wire.envelope import Envelope
 from device_sdk.wire.errors import InclusionError, SignatureError, TooLargeError, WireError
-from device_sdk.wire.header import Header
-from device_sdk.wire.limits import CLOCK_SKEW, TAG_SIZE
-from device_sdk.wire.names import DIRECT
+from device_sdk.wire.limits import ANONYMOUS_STEP, CLOCK_SKEW, TAG_SIZE
+from device_sdk.wire.names import ANONYMOUS, DIRECT
 from device_sdk.wire.padding import padded_length
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.roster_page import ROLE_DEVICE
@@ -23,6 +30,8 @@ from gateway.store.records import MessageKey, StoredKey
 
 KeyLookup = Callable[[str, bytes], StoredKey | None]
 """(device, kid) to that device's verified statement for the key."""
+TokenCheck = Callable[[AnonymousBody, bytes], bool]
+"""(body, digest) to whether an anonymous message's token is one for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,9 +39,9 @@ class Unpacked:
     """An envelope that agrees with its topic. Who made it is not known yet."""
 
     key: MessageKey
-    envelope: Envelope
+    envelope: AnyEnvelope
     digest: bytes
-    """32 bytes, PROTOCOL 5.5."""
+    """32 bytes, PROTOCOL 5.5, 19.4."""
     size: int
     """Of the envelope in bytes."""
 
@@ -42,16 +51,18 @@ class Accepted:
     """An envelope that may be held."""
 
     key: MessageKey
-    header: Header
+    header: AnyHeader
     digest: bytes
-    """The countersignature over it verified."""
+    """The countersignature over it verified, or the token for it."""
     size: int
-    copies: tuple[Copy, ...]
+    copies: tuple[AnyCopy, ...]
     """One a reader, by reader id."""
     excused: dict[str, int]
     """Readers that the owner has revoked, with the roster version that did it."""
     proof: bytes
     """Of the reading that the header names; nobody has looked at it. Empty if there is none."""
+    anonymous: AnonymousBody | None = None
+    """With a token that is for this message, and may have been spent for another one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,27 +88,50 @@ def unpack(topic: Topic, payload: bytes, situation: Situation) -> Unpacked | Ref
     """Decode an envelope and compare it with its topic."""
     key = MessageKey(topic.owner, topic.message_id)
     try:
-        envelope = Envelope.decode(payload)
+        envelope = _decode(topic, payload)
     except TooLargeError:
         return Refused(key=key, reason=Reason.TOO_LARGE)
     except WireError:
         return Refused(key=key, reason=Reason.MALFORMED)
-    digest = wire.digest(envelope.body.signed_bytes(situation.pin.aad))
+    digest = _digest(envelope, situation.pin.aad)
     header = envelope.body.header
     if MessageKey(header.sender, header.message_id) != key:
         return Refused(key=key, reason=Reason.TOPIC_MISMATCH, digest=digest)
     return Unpacked(key=key, envelope=envelope, digest=digest, size=len(payload))
 
 
-def check(unpacked: Unpacked, situation: Situation, find_key: KeyLookup) -> Accepted | Refused:
+def _decode(topic: Topic, payload: bytes) -> AnyEnvelope:
+    # Nobody is called so: what comes from no device must be of the kind that names none.
+    decoder = AnonymousEnvelope if topic.owner == ANONYMOUS else Envelope
+    return decoder.decode(payload)
+
+
+def _digest(envelope: AnyEnvelope, aad: bytes) -> bytes:
+    if isinstance(envelope, AnonymousEnvelope):
+        return envelope.body.digest(aad)
+    return wire.digest(envelope.body.signed_bytes(aad))
+
+
+def _no_token(_body: AnonymousBody, _digest: bytes) -> bool:
+    return False
+
+
+def check(
+    unpacked: Unpacked,
+    situation: Situation,
+    find_key: KeyLookup,
+    is_genuine: TokenCheck = _no_token,
+) -> Accepted | Refused:
     """Check all that follows decoding, in the order of PROTOCOL 13.1: the first failure counts."""
     try:
-        return _check(unpacked, situation, find_key)
+        return _check(unpacked, situation, find_key, is_genuine)
     except _RefusedError as refusal:
         return Refused(key=unpacked.key, reason=refusal.reason, digest=unpacked.digest)
 
 
-def _check(unpacked: Unpacked, situation: Situation, find_key: KeyLookup) -> Accepted:
+def _check(
+    unpacked: Unpacked, situation: Situation, find_key: KeyLookup, is_genuine: TokenCheck
+) -> Accepted:
     envelope, header = unpacked.envelope, unpacked.envelope.body.header
     _check_size(envelope, situation)
     if situation.paused:
@@ -106,10 +140,15 @@ def _check(unpacked: Unpacked, situation: Situation, find_key: KeyLookup) -> Acc
     if roster is None or situation.now >= roster.expires:
         raise _RefusedError(Reason.ROSTER_EXPIRED)
     _check_sender(header, roster, situation.now)
+    _check_anonymity(header, roster)
     copies = _cut(envelope)
     excused = _check_readers(envelope, roster, situation.now, find_key)
     _check_expiry(header, situation)
-    _check_signature(envelope, roster, situation)
+    if isinstance(envelope, AnonymousEnvelope):
+        if not is_genuine(envelope.body, unpacked.digest):
+            raise _RefusedError(Reason.TOKEN_INVALID)
+    else:
+        _check_signature(envelope, roster, situation)
     return Accepted(
         key=unpacked.key,
         header=header,
@@ -118,17 +157,20 @@ def _check(unpacked: Unpacked, situation: Situation, find_key: KeyLookup) -> Acc
         copies=copies,
         excused=excused,
         proof=envelope.proof,
+        anonymous=envelope.body if isinstance(envelope, AnonymousEnvelope) else None,
     )
 
 
-def _check_size(envelope: Envelope, situation: Situation) -> None:
+def _check_size(envelope: AnyEnvelope, situation: Situation) -> None:
     longest = padded_length(situation.limits.max_payload) + TAG_SIZE
     too_many = len(envelope.readers) > situation.limits.max_readers
     if too_many or len(envelope.body.ciphertext) > longest:
         raise _RefusedError(Reason.TOO_LARGE)
 
 
-def _check_sender(header: Header, roster: Roster, now: int) -> None:
+def _check_sender(header: AnyHeader, roster: Roster, now: int) -> None:
+    if isinstance(header, AnonymousHeader):
+        return  # it is known by its token that there is one
     entry = roster.devices.get(header.sender)
     if entry is None:
         raise _RefusedError(Reason.SENDER_UNKNOWN)
@@ -143,7 +185,21 @@ def _check_sender(header: Header, roster: Roster, now: int) -> None:
         raise _RefusedError(Reason.NOT_PERMITTED)
 
 
-def _cut(envelope: Envelope) -> tuple[Copy, ...]:
+def _check_anonymity(header: AnyHeader, roster: Roster) -> None:
+    channel = roster.channels.get(header.channel)
+    if isinstance(header, AnonymousHeader):
+        if channel is None:
+            raise _RefusedError(Reason.CHANNEL_UNKNOWN)
+        if channel.anonymous is None:
+            raise _RefusedError(Reason.NOT_PERMITTED)
+        # The key is erased when no message that lives as long as the channel's can come any more.
+        if header.expires - header.issued > channel.lifetime + 2 * ANONYMOUS_STEP:
+            raise _RefusedError(Reason.LIFETIME)
+    elif channel is not None and channel.anonymous is not None:
+        raise _RefusedError(Reason.TOKEN_REQUIRED)
+
+
+def _cut(envelope: AnyEnvelope) -> tuple[AnyCopy, ...]:
     try:
         return tuple(envelope.copies())
     except InclusionError:
@@ -151,7 +207,7 @@ def _cut(envelope: Envelope) -> tuple[Copy, ...]:
 
 
 def _check_readers(
-    envelope: Envelope, roster: Roster, now: int, find_key: KeyLookup
+    envelope: AnyEnvelope, roster: Roster, now: int, find_key: KeyLookup
 ) -> dict[str, int]:
     """Return the revoked readers: they are excused, which is no fault of the sender's."""
     header = envelope.body.header
@@ -174,7 +230,7 @@ def _check_readers(
     return excused
 
 
-def _check_expiry(header: Header, situation: Situation) -> None:
+def _check_expiry(header: AnyHeader, situation: Situation) -> None:
     if header.expires <= situation.now:
         raise _RefusedError(Reason.EXPIRED)
     if header.expires > situation.now + situation.limits.max_lifetime + CLOCK_SKEW:

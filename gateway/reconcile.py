@@ -33,7 +33,16 @@ _WALK = 256
 """Copies that are looked up, or found missing, at once."""
 _BY_NAME = 64
 """Topics asked for one by one in one question."""
-_TRUST = (Kind.KEYS, Kind.CERT, Kind.ROSTER, Kind.NOTICE, Kind.PROOF, Kind.LOG)
+_TRUST = (
+    Kind.KEYS,
+    Kind.CERT,
+    Kind.ROSTER,
+    Kind.NOTICE,
+    Kind.PROOF,
+    Kind.LOG,
+    Kind.ISSUE,
+    Kind.TOKENS,
+)
 
 
 def always_subscribed(topics: Topics) -> list[str]:

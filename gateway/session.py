@@ -7,6 +7,7 @@ import structlog
 
 from device_sdk.wire.topics import Topics
 from gateway import copies
+from gateway.anonymous_answers import AnonymousAnswers
 from gateway.decide import Decision
 from gateway.deliver import Deliverer, Errand
 from gateway.effects import Effects
@@ -23,6 +24,7 @@ from gateway.prover import Prover
 from gateway.reconcile import Sweeper, always_subscribed
 from gateway.requests import Requests
 from gateway.tell import Teller
+from gateway.token_office import TokenOffice
 
 
 class Session:
@@ -39,6 +41,7 @@ class Session:
         teller: Teller,
         presence: Presence,
         log_head: LogHead,
+        token_office: TokenOffice,
         carry_out: Callable[[Effects], Errand],
         requests: Requests | None,
         examiner: Examiner,
@@ -53,6 +56,7 @@ class Session:
         self._teller = teller
         self._presence = presence
         self._log_head = log_head
+        self._token_office = token_office
         self._carry_out = carry_out
         self._requests = requests
         self._examiner = examiner
@@ -61,6 +65,7 @@ class Session:
         self._intake = Intake(connection, keeper, topics, marker, self)
         self._prover = Prover(keeper, topics, name, log_head.shown)
         self.sweeper = Sweeper(connection, keeper, topics, deliverer, name)
+        self._anonymous_answers = AnonymousAnswers(keeper, carry_out)
         self._enquiries = Enquiries(keeper, teller, carry_out, self.sweeper.undecided)
 
     async def run(
@@ -73,12 +78,14 @@ class Session:
             tasks.create_task(self._deliverer.run(self._connection))
             tasks.create_task(self._teller.run(self._connection))
             tasks.create_task(self._enquiries.run(self._connection))
+            tasks.create_task(self._anonymous_answers.run())
             tasks.create_task(self._prover.run(self._connection))
             reached("connected")
             await self._connection.subscribe([*always_subscribed(self._topics), self._marker])
             reached("subscribed")
             tasks.create_task(self._presence.run(self._connection, state_interval))
             tasks.create_task(self._log_head.run(self._connection))
+            tasks.create_task(self._token_office.run(self._connection))
             self._deliverer.visit(self._presence.left_behind())
             await self._keeper.write(lambda tx: copies.make_all_due(tx, self._keeper.situation.now))
             await self.sweeper.sweep_first()
@@ -115,6 +122,14 @@ class Session:
         else:
             self._deliverer.visit([arrival.topic])  # nobody else is at work under this prefix
 
+    def on_token_keys(self, arrival: Arrival) -> None:
+        if not (arrival.retained and arrival.payload):
+            return
+        if arrival.topic == self._token_office.topic:
+            self._token_office.note(arrival.payload)
+        else:
+            self._deliverer.visit([arrival.topic])  # as a foreign head of a log
+
     def _keep_request(self, arrival: Arrival, requests: Requests) -> None:
         name, roster = self._topics.parse(arrival.topic).owner, self._keeper.situation.roster
         result = requests.take(name, arrival.payload, roster)
@@ -139,3 +154,7 @@ class Session:
             self._enquiries.ask(decision.query)
         if decision.prove is not None:
             self._prover.ask(decision.prove)
+        if decision.anonymous_query is not None:
+            self._anonymous_answers.ask(decision.anonymous_query)
+        if decision.grant is not None:
+            self._token_office.ask(decision.grant)

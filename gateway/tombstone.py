@@ -30,6 +30,11 @@ def has_digest(tx: Reading, tombstone: Tombstone, digest: bytes) -> bool:
     return hmac.compare_digest(tombstone.digest_mark, _digest_mark(tx, digest))
 
 
+def spent_mark(tx: Reading, digest: bytes) -> bytes:
+    """Return what is kept of the message that a token was spent for, besides the token."""
+    return _keyed_hash(tx, b"spent\0" + digest)
+
+
 def _mark(tx: Reading, key: MessageKey) -> bytes:
     # A sender's name contains no zero byte, so no two messages share the hashed bytes.
     return _keyed_hash(tx, b"message\0" + key.sender.encode() + b"\0" + key.message_id)

@@ -1,4 +1,4 @@
-"""The log of rosters and key statements: what is entered, and what can be proved (PROTOCOL 8.6).
+"""The log of rosters and keys: what is entered, and what can be proved (PROTOCOL 8.6).
 
 Pure but for the transaction. An entry is made in the very transaction that stores what it is about,
 so that nothing is acted on that is not in the log.
@@ -8,12 +8,12 @@ from device_sdk.wire import cose, log_tree
 from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.log_proof import Included, LogProof, Prove
 from device_sdk.wire.roster_head import RosterHead
-from device_sdk.wire.tree_head import leaf_of
+from device_sdk.wire.tree_head import Logged, leaf_of
 from gateway.store.port import Reading, Transaction
 
 
-def enter(tx: Transaction, record: RosterHead | KeyStatement) -> None:
-    """Append an entry about a roster or statement that ``tx`` has just stored."""
+def enter(tx: Transaction, record: Logged) -> None:
+    """Append an entry about something that ``tx`` has just stored."""
     if tx.log_size():
         _append(tx, record)
     else:
@@ -30,9 +30,11 @@ def begin(tx: Transaction) -> None:
     for device in tx.devices_with_keys():
         for key in tx.key_statements(device):
             _append(tx, cose.parse_signed(KeyStatement, key.statement).claims)
+    for stored in tx.token_keys():
+        _append(tx, stored.key)
 
 
-def _append(tx: Transaction, record: RosterHead | KeyStatement) -> None:
+def _append(tx: Transaction, record: Logged) -> None:
     for level, position, hashed in log_tree.grown(tx.log_size(), leaf_of(record), tx.log_node):
         tx.add_log_node(level, position, hashed)
 

@@ -25,6 +25,7 @@ _subtract: _Binary = _rbcl.crypto_core_ristretto255_sub
 _scalar_add: _Binary = _rbcl.crypto_core_ristretto255_scalar_add
 _scalar_subtract: _Binary = _rbcl.crypto_core_ristretto255_scalar_sub
 _scalar_multiply: _Binary = _rbcl.crypto_core_ristretto255_scalar_mul
+_scalar_invert: Callable[[bytes], bytes] = _rbcl.crypto_core_ristretto255_scalar_invert
 
 
 class Group(Protocol):
@@ -145,6 +146,11 @@ class Ristretto255:
     def scalar_multiply(left: bytes, right: bytes) -> bytes:
         """Return the product of two scalars."""
         return _scalar_multiply(left, right)
+
+    @staticmethod
+    def scalar_invert(scalar: bytes) -> bytes:
+        """Return the inverse of a scalar that is not 0."""
+        return _scalar_invert(scalar)
 
     @staticmethod
     def decode_scalar(squeezed: bytes) -> bytes:

@@ -58,7 +58,7 @@ INSERT OR IGNORE INTO log_report (kind, gateway, about, at, first, second) VALUE
 -- name: has_report
 SELECT 1 FROM log_report
 WHERE kind = ? AND gateway = ? AND about = ?
-    AND (kind = 'not-logged' OR (first = ? AND second = ?))
+    AND (kind IN ('not-logged', 'second-key') OR (first = ? AND second = ?))
 
 -- name: trim_reports
 DELETE FROM log_report WHERE number IN

@@ -3,8 +3,8 @@
 -- name: add
 INSERT INTO outgoing
     (message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted,
-     envelope, readers)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     envelope, readers, anonymous)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: update
 UPDATE outgoing
@@ -26,34 +26,44 @@ INSERT INTO outgoing_left_out VALUES (?, ?, ?)
 SELECT reader, reason FROM outgoing_left_out WHERE message_id = ? ORDER BY reader
 
 -- name: get
-SELECT message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted
+SELECT message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted,
+    anonymous
 FROM outgoing WHERE message_id = ?
 
 -- name: envelope
 SELECT envelope FROM outgoing WHERE message_id = ?
 
 -- name: with_id_prefix
-SELECT message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted
+SELECT message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted,
+    anonymous
 FROM outgoing WHERE message_id >= ? AND lower(hex(message_id)) LIKE ? ORDER BY message_id LIMIT ?
 
 -- name: latest
-SELECT message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted
+SELECT message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted,
+    anonymous
 FROM outgoing ORDER BY issued DESC, rowid DESC LIMIT ?
 
 -- name: waiting
 SELECT message_id, length(envelope) FROM outgoing WHERE state = 'waiting' ORDER BY issued, rowid
 
+-- name: waiting_anonymously
+SELECT message_id FROM outgoing WHERE state = 'waiting' AND anonymous
+
+-- name: held_anonymously
+SELECT message_id, digest FROM outgoing WHERE state = 'held' AND anonymous
+
 -- name: count_open
 SELECT state, count(*) FROM outgoing WHERE state IN ('waiting', 'held') GROUP BY state
 
 -- name: has_open
-SELECT 1 FROM outgoing WHERE state IN ('waiting', 'held')
+SELECT 1 FROM outgoing WHERE state IN ('waiting', 'held') AND NOT anonymous
 UNION ALL
 SELECT 1 FROM outgoing WHERE noted = 'owed'
 LIMIT 1
 
 -- name: tracked
-SELECT message_id, digest, state, issued FROM outgoing WHERE state IN ('waiting', 'held')
+SELECT message_id, digest, state, issued FROM outgoing
+WHERE state IN ('waiting', 'held') AND NOT anonymous
 UNION ALL
 SELECT message_id, digest, state, issued FROM outgoing WHERE noted = 'owed'
 ORDER BY issued
@@ -62,7 +72,8 @@ ORDER BY issued
 SELECT message_id, digest FROM outgoing WHERE noted = 'owed'
 
 -- name: overdue
-SELECT message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted
+SELECT message_id, digest, channel, issued, expires, state, detail, held_at, closed_at, noted,
+    anonymous
 FROM outgoing WHERE state IN ('waiting', 'held') AND expires <= ?
 
 -- name: owing
@@ -72,7 +83,7 @@ WHERE state IN ('waiting', 'held') AND verdict = 'owed'
 
 -- name: owed_by
 SELECT message_id, digest, channel, issued, expires, state, outgoing.detail, held_at, closed_at,
-    noted
+    noted, anonymous
 FROM outgoing JOIN outgoing_reader USING (message_id)
 WHERE state IN ('waiting', 'held') AND verdict = 'owed' AND reader = ?
 

@@ -32,7 +32,7 @@ from device_sdk.wire.suites import RSA_OAEP_SHA256, Signer, VerifyKey
 _INCLUSION_PATH, _OPEN_HASH, _READER_ID, _PROOF = -70004, -70005, -70007, -70008
 _READER_KEYS = (cose.ALG, cose.KID, _OPEN_HASH, _READER_ID)
 
-_ENCRYPT_TAG = b"\xd8\x60"
+ENCRYPT_TAG = b"\xd8\x60"
 _MAX_PATH = (MAX_READERS - 1).bit_length()
 
 
@@ -152,13 +152,7 @@ class Envelope:
         body, proof, entries = _decode(
             data, "envelope", limit=MAX_ENVELOPE, most_readers=MAX_READERS, optional=(_PROOF,)
         )
-        readers = tuple(_parse_reader(entry, _READER_KEYS)[0] for entry in entries)
-        names = [reader.reader for reader in readers]
-        if any(a >= b for a, b in pairwise(names)):
-            raise MalformedError(
-                "envelope.readers", expected="readers sorted, each once", got="another order"
-            )
-        return cls(body=body, readers=readers, proof=proof)
+        return cls(body=body, readers=parse_readers(entries), proof=proof)
 
     def check_readers(self) -> list[bytes]:
         """Return the leaf hashes after comparing their root and count with the signed header.
@@ -166,22 +160,15 @@ class Envelope:
         Raises:
             InclusionError: the reader list is not the one the sender signed.
         """
-        leaves = [reader.leaf_hash() for reader in self.readers]
         header = self.body.header
-        if len(leaves) != header.reader_count or merkle.root(leaves) != header.reader_root:
-            raise InclusionError("the reader list is not the one that the sender signed")
-        return leaves
+        return check_reader_list(self.readers, root=header.reader_root, count=header.reader_count)
 
     def copies(self) -> "list[Copy]":
         """Cut the envelope into one copy a reader. Raises InclusionError as `check_readers`."""
-        paths = merkle.paths(self.check_readers())
+        inclusions = inclusions_of(self.check_readers())
         return [
-            Copy(
-                body=self.body,
-                reader=reader,
-                inclusion=Inclusion(index=index, path=tuple(path)),
-            )
-            for index, (reader, path) in enumerate(zip(self.readers, paths, strict=True))
+            Copy(body=self.body, reader=reader, inclusion=inclusion)
+            for reader, inclusion in zip(self.readers, inclusions, strict=True)
         ]
 
 
@@ -209,8 +196,7 @@ class Copy:
     def decode(cls, data: bytes) -> Self:
         """Decode a copy. Raises MalformedError, TooLargeError."""
         body, _, entries = _decode(data, "copy", limit=MAX_COPY, most_readers=1)
-        reader, fields = _parse_reader(entries[0], (*_READER_KEYS, _INCLUSION_PATH))
-        inclusion = _parse_inclusion(fields[_INCLUSION_PATH])
+        reader, inclusion = parse_copy_reader(entries[0])
         return cls(body=body, reader=reader, inclusion=inclusion)
 
     def check_inclusion(self) -> None:
@@ -234,8 +220,13 @@ def encode_copy(
     inclusion: Inclusion,
 ) -> bytes:
     """Return a copy's bytes from its parts as they are: none is decoded to be encoded again."""
-    entry = [b"", _reader_header(reader, inclusion), reader.wrapped_cek]
+    entry = copy_reader_to_cbor(reader, inclusion)
     return _encode(protected, sign_protected, signature, ciphertext, [entry])
+
+
+def copy_reader_to_cbor(reader: Reader, inclusion: Inclusion) -> list[Any]:
+    """Return the COSE_recipient of a copy."""
+    return [b"", _reader_header(reader, inclusion), reader.wrapped_cek]
 
 
 def _encode(
@@ -250,7 +241,7 @@ def _encode(
     unprotected: dict[int, Any] = {cose.COUNTERSIGNATURE: [sign_protected, {}, signature]}
     if proof:
         unprotected[_PROOF] = proof
-    return _ENCRYPT_TAG + cbor.encode([protected, unprotected, ciphertext, recipients])
+    return ENCRYPT_TAG + cbor.encode([protected, unprotected, ciphertext, recipients])
 
 
 def _reader_header(reader: Reader, inclusion: Inclusion | None = None) -> dict[int, Any]:
@@ -262,11 +253,26 @@ def _reader_header(reader: Reader, inclusion: Inclusion | None = None) -> dict[i
     return header
 
 
+def check_reader_list(readers: Sequence[Reader], *, root: bytes, count: int) -> list[bytes]:
+    """Return the leaf hashes of a reader list; InclusionError unless it has this root and count."""
+    leaves = [reader.leaf_hash() for reader in readers]
+    if len(leaves) != count or merkle.root(leaves) != root:
+        raise InclusionError("the reader list is not the one that the sender signed")
+    return leaves
+
+
+def inclusions_of(leaves: list[bytes]) -> list[Inclusion]:
+    """Return each reader's place in the list whose leaf hashes these are."""
+    return [
+        Inclusion(index=index, path=tuple(path)) for index, path in enumerate(merkle.paths(leaves))
+    ]
+
+
 def _decode(
     data: bytes, what: str, *, limit: int, most_readers: int, optional: tuple[int, ...] = ()
 ) -> tuple[Body, bytes, list[Any]]:
     """Return what envelope and copies have in common, the proof, and the readers' entries."""
-    if data[:2] != _ENCRYPT_TAG:
+    if data[:2] != ENCRYPT_TAG:
         raise MalformedError(what, expected="a COSE_Encrypt (tag 96)", got="something else")
     fields = cbor.as_array(cbor.decode(data[2:], what, limit=limit), what, length=4)
     protected = cbor.as_bytes(fields[0], f"{what}.protected")
@@ -296,6 +302,23 @@ def _parse_countersignature(value: Any, header: Header) -> Countersignature:
         raise MalformedError(f"{what}.kid", expected="the header's sender kid", got="another kid")
     signature = cbor.as_bytes(signature, what, most=MAX_SIGNATURE)
     return Countersignature(protected=protected, alg=alg, kid=kid, signature=signature)
+
+
+def parse_readers(entries: Sequence[Any]) -> tuple[Reader, ...]:
+    """Return an envelope's readers from decoded CBOR, in order. Raises MalformedError."""
+    readers = tuple(_parse_reader(entry, _READER_KEYS)[0] for entry in entries)
+    names = [reader.reader for reader in readers]
+    if any(a >= b for a, b in pairwise(names)):
+        raise MalformedError(
+            "envelope.readers", expected="readers sorted, each once", got="another order"
+        )
+    return readers
+
+
+def parse_copy_reader(entry: Any) -> tuple[Reader, Inclusion]:
+    """Return a copy's reader and its place from decoded CBOR. Raises MalformedError."""
+    reader, fields = _parse_reader(entry, (*_READER_KEYS, _INCLUSION_PATH))
+    return reader, _parse_inclusion(fields[_INCLUSION_PATH])
 
 
 def _parse_reader(entry: Any, keys: tuple[int, ...]) -> tuple[Reader, dict[int, Any]]:

@@ -78,6 +78,16 @@ MAX_LOG_SIZE = 2**32 - 1
 MAX_LOG_PATH = 33
 """Hashes of one proof about a log of so many entries (RFC 9162 2.1.4.1)."""
 
+MAX_TOKENS = 1000
+"""Anonymous messages of one device in one period: their elements go into one request."""
+TOKEN_PERIODS = range(3600, 30 * DAY + 1)
+"""Seconds of a period: a shorter one has too few members in it to hide among."""
+MAX_TOKEN_KEYS = 1000
+"""Keys that a gateway shows: this period's and the next one's of 500 channels."""
+ANONYMOUS_STEP = 15 * 60
+"""What the times of an anonymous message are multiples of: to the second they would tell whose
+clock it was."""
+
 MAX_CERTIFICATE = 4 * KIB
 """One X.509 certificate in DER: with an RSA-4096 key and our few extensions it has about 1,200."""
 MAX_CERTIFICATES = 3

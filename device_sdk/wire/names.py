@@ -5,8 +5,9 @@ import re
 from device_sdk.wire.errors import MalformedError
 from device_sdk.wire.limits import MAX_ID, MESSAGE_ID_SIZE
 
-OPERATOR, JOINER = "operator", "join"
-"""Accounts at brokers, which no member may be called (PROTOCOL 12, 12.3)."""
+OPERATOR, JOINER, ANONYMOUS = "operator", "join", "anonymous"
+"""Accounts at brokers, which no member may be called (PROTOCOL 12, 12.3, 19). The last one also
+stands where a sender's name would, in topics and wherever a message is named."""
 DIRECT = "direct"
 """The channel of a message that names its readers itself; no channel may have this name."""
 

@@ -11,6 +11,7 @@ from device_sdk.wire.notice import NONCE_SIZE
 
 MAX_QUERIED = 1000
 """Messages in one query or seen: a device that tracks more asks in several."""
+_ANONYMOUS_LIMIT = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +96,31 @@ class Query:
             nonce=cbor.as_bytes(fields[3], f"{what}.nonce", size=NONCE_SIZE),
             sent=_parse_sent(fields[4], f"{what}.sent"),
             wanted=tuple(Wanted.parse(item) for item in wanted),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnonymousQuery:
+    """ "What became of this one?" Nobody signs it, as the message itself (PROTOCOL 19.5)."""
+
+    message_id: bytes
+    digest: bytes
+    """Only who has seen the message knows it."""
+
+    def encode(self) -> bytes:
+        """Return the question's deterministic CBOR."""
+        return cbor.encode([self.message_id, self.digest])
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode a question. Raises MalformedError, TooLargeError."""
+        what = "anonymous-query"
+        message_id, digest = cbor.as_array(
+            cbor.decode(data, what, limit=_ANONYMOUS_LIMIT), what, length=2
+        )
+        return cls(
+            message_id=cbor.as_bytes(message_id, what, size=MESSAGE_ID_SIZE),
+            digest=cbor.as_bytes(digest, what, size=HASH_SIZE),
         )
 
 

@@ -30,6 +30,11 @@ class Reason(StrEnum):
     POLICY_CHANGED = "policy-changed"
     """The reading is not by the channel's present policy."""
 
+    TOKEN_REQUIRED = "token-required"  # noqa: S105 - a reason's name
+    """The channel takes anonymous messages only, and this one names its sender."""
+    TOKEN_SPENT = "token-spent"  # noqa: S105
+    """The sender, who alone can, has put one token into two messages."""
+
     BAD_SIGNATURE = "bad-signature"
     """It, or the reader list below, may have been damaged on its way: the digest covers neither."""
     READERS_CHANGED = "readers-changed"
@@ -39,6 +44,8 @@ class Reason(StrEnum):
     it, either."""
     POLICY_UNKNOWN = "policy-unknown"
     """The reading is by a policy that is newer than the gateway's roster."""
+    TOKEN_INVALID = "token-invalid"  # noqa: S105
+    """Not a token for this message under a key of its channel and time; damaged, maybe."""
     SENDER_UNKNOWN = "sender-unknown"
     """The gateway's roster does not list the sender, yet."""
     READER_KEY_UNKNOWN = "reader-key-unknown"
@@ -61,6 +68,7 @@ _RETRY = frozenset(
         Reason.READERS_CHANGED,
         Reason.PROOF_INVALID,
         Reason.POLICY_UNKNOWN,
+        Reason.TOKEN_INVALID,
         Reason.SENDER_UNKNOWN,
         Reason.READER_KEY_UNKNOWN,
         Reason.ROSTER_EXPIRED,

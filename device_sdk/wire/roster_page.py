@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any, Self
 
 from device_sdk.wire import cbor
+from device_sdk.wire.anonymous_rule import AnonymousRule
 from device_sdk.wire.errors import MalformedError
 from device_sdk.wire.limits import (
     MAX_LIFETIME,
@@ -29,8 +30,7 @@ ROLES = (ROLE_DEVICE, ROLE_GATEWAY)
 _MAX_IDENTITIES = 8
 
 _IDENTITIES, _ROLES, _NOT_AFTER, _REVOKED_AT = range(1, 5)
-_READERS, _SENDERS, _LIFETIME, _READING = range(1, 5)
-_TOTALS = 6
+_READERS, _SENDERS, _LIFETIME, _READING, _ANONYMOUS, _TOTALS = range(1, 7)
 _DEVICES, _CHANNELS = range(1, 3)
 
 
@@ -101,6 +101,8 @@ class ChannelEntry:
     """What is demanded of its messages, if they are to be readings (PROTOCOL 17)."""
     totals: TotalsRule | None = None
     """What may be added up of its readings (PROTOCOL 18)."""
+    anonymous: AnonymousRule | None = None
+    """With it the channel takes anonymous messages only (PROTOCOL 19)."""
 
     def to_cbor(self) -> dict[int, Any]:
         """Return the entry as it stands in a page."""
@@ -111,6 +113,8 @@ class ChannelEntry:
         }
         if self.reading is not None:
             fields[_READING] = self.reading.to_cbor()
+        if self.anonymous is not None:
+            fields[_ANONYMOUS] = self.anonymous.to_cbor()
         if self.totals is not None:
             fields[_TOTALS] = self.totals.to_cbor()
         return fields
@@ -119,12 +123,16 @@ class ChannelEntry:
     def parse(cls, value: Any) -> Self:
         """Return the entry from decoded CBOR. Raises MalformedError."""
         what = "roster.channel"
-        fields = cbor.as_map(value, what, (_READERS, _SENDERS, _LIFETIME), (_READING, _TOTALS))
+        optional = (_READING, _ANONYMOUS, _TOTALS)
+        fields = cbor.as_map(value, what, (_READERS, _SENDERS, _LIFETIME), optional)
+        if _READING in fields and _ANONYMOUS in fields:
+            raise MalformedError(what, expected="readings or anonymity", got="both")
         entry = cls(
             readers=_parse_names(fields[_READERS], f"{what}.readers"),
             senders=_parse_names(fields[_SENDERS], f"{what}.senders"),
             lifetime=cbor.as_uint(fields[_LIFETIME], f"{what}.lifetime", most=MAX_LIFETIME),
             reading=ReadingRule.parse(fields[_READING]) if _READING in fields else None,
+            anonymous=(AnonymousRule.parse(fields[_ANONYMOUS]) if _ANONYMOUS in fields else None),
             totals=TotalsRule.parse(fields[_TOTALS]) if _TOTALS in fields else None,
         )
         # What is not proved to be in range could pass for any total.

@@ -38,6 +38,9 @@ class Kind(StrEnum):
     JOIN = "join"
     ANNOUNCE = "announce"
     PROVE = "prove"
+    BLIND = "blind"
+    ISSUE = "issue"
+    TOKENS = "tokens"
     PROOF = "proof"
     LOG = "log"
     CERT = "cert"
@@ -53,6 +56,7 @@ FROM_DEVICES = (
     Kind.QUERY,
     Kind.SEEN,
     Kind.PROVE,
+    Kind.BLIND,
     Kind.JOIN,
 )
 """What devices publish; a retained message there is a mistake or malice and is cleared."""
@@ -64,7 +68,7 @@ class Topic:
 
     kind: Kind
     owner: str = ""
-    """send: the sender; inbox and read: the reader; else the device or gateway itself."""
+    """send: the sender, or "anonymous"; inbox and read: the reader; else the device or gateway."""
     sender: str = ""
     """inbox, read: the sender of the message."""
     message_id: bytes = b""
@@ -147,6 +151,18 @@ class Topics:
     def proof(self, device: str) -> str:
         """Gateway to device: what was to be proved about its log."""
         return f"{self.prefix}/proof/{device}"
+
+    def tokens(self, gateway: str) -> str:
+        """Gateway to all, retained: the keys under which tokens are issued."""
+        return f"{self.prefix}/tokens/{gateway}"
+
+    def blind(self, device: str) -> str:
+        """Device to gateway: blinded tokens to be issued."""
+        return f"{self.prefix}/blind/{device}"
+
+    def issue(self, device: str) -> str:
+        """Gateway to device: what makes tokens of them."""
+        return f"{self.prefix}/issue/{device}"
 
     def all_of(self, kind: Kind) -> str:
         """Return the filter for every topic of one kind."""

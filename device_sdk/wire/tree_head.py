@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from device_sdk.wire import cbor, merkle
+from device_sdk.wire.epoch_key import EpochKey
 from device_sdk.wire.errors import MalformedError
 from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.limits import HASH_SIZE, MAX_LOG_SIZE, MAX_TREE_HEAD
@@ -14,13 +15,17 @@ LOG_ID_SIZE = 16
 _LOG, _SIZE, _ROOT, _TIME, _ROSTER = range(1, 6)
 
 
-def leaf_of(record: RosterHead | KeyStatement) -> merkle.Hash:
-    """Return the leaf hash of a roster or key statement.
+Logged = RosterHead | KeyStatement | EpochKey
+"""What a gateway's log is about."""
+_KINDS: dict[type, str] = {RosterHead: "roster", KeyStatement: "key", EpochKey: "token"}
+
+
+def leaf_of(record: Logged) -> merkle.Hash:
+    """Return the leaf hash of a roster, a key statement or a key for tokens.
 
     An entry is what was stated, without its signature, whose bytes have a second form (PROTOCOL 3).
     """
-    kind = "roster" if isinstance(record, RosterHead) else "key"
-    return merkle.leaf_hash(cbor.encode([kind, record.encode()]))
+    return merkle.leaf_hash(cbor.encode([_KINDS[type(record)], record.encode()]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

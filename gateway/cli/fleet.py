@@ -208,7 +208,7 @@ def show(ctx: typer.Context, directory: FleetDirectory, as_json: AsJson = False)
     if overview.channels:
         terminal.say("")
         terminal.table(
-            ["channel", "readers", "senders", "held for", "readings", "totals"],
+            ["channel", "readers", "senders", "held for", "readings", "totals", "anonymous"],
             [
                 [
                     channel.name,
@@ -217,6 +217,7 @@ def show(ctx: typer.Context, directory: FleetDirectory, as_json: AsJson = False)
                     duration(channel.lifetime),
                     channel.readings or "-",
                     channel.totals or "-",
+                    channel.anonymous or "-",
                 ]
                 for channel in overview.channels
             ],

@@ -48,7 +48,7 @@ class Mode(StrEnum):
     "set",
     epilog="Examples: sealgate fleet channel set ./fleet air --reader hub --sender thermo-1; "
     "sealgate fleet channel set ./fleet air --reading celsius --scale 0.1 --range=-40..125 "
-    "--mode require",
+    "--mode require; sealgate fleet channel set ./fleet box --anonymous --tokens 5 --epoch 7d",
 )
 def set_(
     ctx: typer.Context,
@@ -91,7 +91,10 @@ def set_(
         ),
     ] = None,
     epoch: Annotated[
-        str | None, typer.Option(metavar="TIME", help="One total of each: 15m, 1h, 1d [1d].")
+        str | None,
+        typer.Option(
+            metavar="TIME", help="One total of each: 15m, 1h; or the period of tokens, 7d [1d]."
+        ),
     ] = None,
     least: Annotated[
         int | None,
@@ -100,6 +103,17 @@ def set_(
     trustee: Annotated[
         list[str] | None,
         typer.Option("--trustee", metavar="DEVICE", help="Adds up shares; two or more."),
+    ] = None,
+    anonymous: Annotated[
+        bool | None,
+        typer.Option(
+            "--anonymous/--no-anonymous",
+            help="Its messages do not say which of its senders they are from.",
+        ),
+    ] = None,
+    tokens: Annotated[
+        int | None,
+        typer.Option(metavar="NUMBER", help="Messages of one sender in a period [24]."),
     ] = None,
     valid_days: ValidDays = 365,
     dry_run: DryRun = False,
@@ -110,21 +124,18 @@ def set_(
 
     A rule for readings (experimental) is given by --reading, --scale, --range and --mode; another
     one refuses readings by the former that are still on their way. Totals (experimental) need
-    readings in mode require. Devices and gateways that are older than these rules refuse a roster
-    with one: update all of them first.
+    readings in mode require. An anonymous channel (experimental) takes only messages that do not
+    name their sender, so many in each period. Devices and gateways that are older than these rules
+    refuse a roster with one: update all of them first.
     """
     from gateway.owner import changes
+    from gateway.owner.anonymous_rules import AnonymityWish, set_anonymous_rule
     from gateway.owner.reading_rules import RuleWish, set_reading_rule
     from gateway.owner.totals_rules import TotalsWish, set_totals_rule
 
     seconds = None if lifetime is None else as_lifetime(lifetime)
     wish = RuleWish(unit=reading, scale=scale, span=span, mode=mode and mode.value)
-    totals_wish = TotalsWish(
-        allowed=totals,
-        epoch=None if epoch is None else as_lifetime(epoch),
-        least=least,
-        trustees=trustee or (),
-    )
+    period = None if epoch is None else as_lifetime(epoch)
 
     def edit(members: "Members", version: int) -> "Members":
         changed = changes.set_channel(
@@ -132,6 +143,18 @@ def set_(
         )
         if not wish.is_empty:
             changed = set_reading_rule(changed, name, wish, version)
+        is_of_tokens = bool(anonymous or tokens or changed.channels[name].anonymous)
+        anonymity = AnonymityWish(
+            anonymous=anonymous, epoch=period if is_of_tokens else None, tokens=tokens
+        )
+        if not anonymity.is_empty:
+            changed = set_anonymous_rule(changed, name, anonymity)
+        totals_wish = TotalsWish(
+            allowed=totals,
+            epoch=None if is_of_tokens else period,
+            least=least,
+            trustees=trustee or (),
+        )
         return set_totals_rule(changed, name, totals_wish)
 
     change(

@@ -12,7 +12,7 @@ from paho.mqtt.matcher import MQTTMatcher
 from gateway.access import Action, Client, Role, may
 
 from . import packets
-from .limits import ABSENT_SECONDS, MAX_FILTER_CHARS, MAX_FILTERS, MAX_JOINERS
+from .limits import ABSENT_SECONDS, MAX_ANONYMOUS, MAX_FILTER_CHARS, MAX_FILTERS, MAX_JOINERS
 from .packets import Connect, Message
 from .retained import Retained
 from .session import Link, Session
@@ -20,6 +20,8 @@ from .session import Link, Session
 logger = logging.getLogger("gateway.embedded_broker")
 
 Authenticate = Callable[[str, str, str], Client | None]
+# Who needs no password, and how many of each may be connected.
+_STRANGERS = {Role.JOINER: MAX_JOINERS, Role.ANONYMOUS: MAX_ANONYMOUS}
 
 
 class RefusedError(Exception):
@@ -56,12 +58,12 @@ class Hub:
             old.link.end("the same client has connected again")
             old = self._sessions.get(key)
         # Nothing is kept for those who may be anybody.
-        clean = hello.clean or client.role is Role.JOINER
+        clean = hello.clean or client.role in _STRANGERS
         if old is not None and clean:
             self._forget(old)
             old = None
-        if client.role is Role.JOINER:
-            self._make_room_for_joiner()
+        if client.role in _STRANGERS:
+            self._make_room_for(client.role)
         session = old or self._new_session(key, clean=clean)
         if expiry := self._expiry.pop(session, None):
             expiry.cancel()
@@ -87,12 +89,12 @@ class Hub:
             raise RefusedError(packets.IDENTIFIER_REJECTED, f"{client.name}: no client id")
         return client
 
-    def _make_room_for_joiner(self) -> None:
+    def _make_room_for(self, role: Role) -> None:
         """Bound those who need no password: the one that has waited longest comes again."""
-        joiners = [one for one in self._sessions.values() if one.client.role is Role.JOINER]
-        for oldest in joiners[: max(0, len(joiners) + 1 - MAX_JOINERS)]:
+        alike = [one for one in self._sessions.values() if one.client.role is role]
+        for oldest in alike[: max(0, len(alike) + 1 - _STRANGERS[role])]:
             if oldest.link is not None:
-                oldest.link.end("somebody else wants to join")
+                oldest.link.end("somebody else needs the place")
 
     def _new_session(self, key: tuple[Client, str], *, clean: bool) -> Session:
         client, client_id = key

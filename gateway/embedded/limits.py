@@ -55,3 +55,5 @@ STOP_SECONDS = 1.0
 
 # Clients that hold a ticket, or say so: they prove nothing, and stay for moments.
 MAX_JOINERS = 32
+# Devices that do not say which they are, each for the moment that one message takes.
+MAX_ANONYMOUS = 64

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from device_sdk.wire.anonymous_rule import AnonymousRule
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.reading_policy import ReadingRule
 from device_sdk.wire.roster_page import ChannelEntry, DeviceEntry
@@ -124,6 +125,8 @@ def _channel_changes(old: ChannelEntry, new: ChannelEntry) -> tuple[str, ...]:
         details.append(f"readings: {describe(new.reading)}")
     if old.totals != new.totals:
         details.append(f"totals: {describe_totals(new.totals)}")
+    if old.anonymous != new.anonymous:
+        details.append(f"anonymous: {describe_anonymity(new.anonymous)}")
     return tuple(details)
 
 
@@ -144,6 +147,13 @@ def describe_totals(rule: TotalsRule | None) -> str:
     if not rule.trustees:
         return f"bills of {epoch} and more, {rule.least} readings of a price at least"
     return f"sums of {epoch} over {rule.least} devices at least, by {' '.join(rule.trustees)}"
+
+
+def describe_anonymity(rule: AnonymousRule | None) -> str:
+    """Return how a channel's senders stay unknown, for people."""
+    if rule is None:
+        return "no"
+    return f"{rule.tokens} messages of each sender in {duration(rule.epoch)}"
 
 
 def duration(seconds: int) -> str:

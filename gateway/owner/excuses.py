@@ -12,6 +12,7 @@ from device_sdk.wire import cose
 from device_sdk.wire.errors import WireError
 from device_sdk.wire.excuse import Excuse, excuse_file, is_excuse_file
 from device_sdk.wire.limits import CLOCK_SKEW, MAX_EXCUSES, MAX_LIFETIME, MAX_READERS
+from device_sdk.wire.names import ANONYMOUS
 from device_sdk.wire.roster_page import ROLE_DEVICE
 from device_sdk.wire.suites import Signer
 from gateway.files import write_whole
@@ -93,7 +94,8 @@ class ExcuseFolder:
 def _check_devices(roster: Roster, sender: str, readers: set[str]) -> None:
     if not readers:
         raise NotChangedError("expected at least one reader to excuse")
-    for name in (sender, *sorted(readers)):
+    senders = () if sender == ANONYMOUS else (sender,)
+    for name in (*senders, *sorted(readers)):
         entry = roster.devices.get(name)
         if entry is None:
             raise NotChangedError(f"the fleet has no device named {name}")

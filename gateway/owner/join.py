@@ -8,12 +8,12 @@ from device_sdk.wire.errors import SignatureError, WireError
 from device_sdk.wire.join_request import verify_join_request
 from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.limits import CLOCK_SKEW
-from device_sdk.wire.names import JOINER, OPERATOR
+from device_sdk.wire.names import ANONYMOUS, JOINER, OPERATOR
 from device_sdk.wire.roster_page import ROLE_DEVICE, DeviceEntry
 from device_sdk.wire.suites import fingerprint, fingerprint_digits, is_fingerprint
 from gateway.owner.errors import NotAdmittedError
 
-RESERVED_NAMES = frozenset({OPERATOR, JOINER})
+RESERVED_NAMES = frozenset({OPERATOR, JOINER, ANONYMOUS})
 """A device of that name could never log in."""
 
 

@@ -41,6 +41,8 @@ def _lines(gateways: list[str], revoked: list[str], prefix: str) -> Iterator[str
     yield from _user(Role.OPERATOR, Role.OPERATOR, prefix)
     yield "# Whoever holds a ticket may ask to be admitted."
     yield from _user(Role.JOINER, Role.JOINER, prefix)
+    yield "# A device that does not say which."
+    yield from _user(Role.ANONYMOUS, Role.ANONYMOUS, prefix)
     if revoked:
         yield "# Revoked by the owner."
     for name in revoked:

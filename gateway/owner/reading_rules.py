@@ -47,6 +47,10 @@ def set_reading_rule(members: Members, name: str, wish: RuleWish, version: int) 
     if known is None:
         raise NotChangedError(f"the fleet has no channel named {name}")
     entry = replace(known, reading=_rule(known.reading, wish, version))
+    if entry.reading is not None and entry.anonymous is not None:
+        raise NotChangedError(
+            f"channel {name} is anonymous, and a reading's proof names its sender: make another one"
+        )
     return replace(members, channels={**members.channels, name: entry})
 
 

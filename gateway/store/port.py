@@ -27,11 +27,12 @@ from gateway.store.records import (
     Usage,
     Wrap,
 )
+from gateway.store.token_port import TokenChanges, TokenReading
 
 T = TypeVar("T")
 
 
-class Reading(Protocol):
+class Reading(TokenReading, Protocol):
     """What can be looked up. Lists have a limit, so that a full ledger need not fit in memory."""
 
     def ledger_id(self) -> bytes:
@@ -157,7 +158,7 @@ class Reading(Protocol):
         """Return the channels that have readings in the register, sorted."""
 
 
-class Transaction(Reading, Protocol):
+class Transaction(Reading, TokenChanges, Protocol):
     """What can be changed. Reads see what the same transaction wrote."""
 
     def set_high_water(self, high_water: int) -> None:

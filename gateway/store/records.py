@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from device_sdk.wire.anonymous import SpentToken
+from device_sdk.wire.epoch_key import EpochKey
 from device_sdk.wire.reading_policy import ReadingPolicy
 from gateway.lifecycle import CopyState, MessageState, SlotState
 
@@ -51,6 +53,8 @@ class Body:
     sign_protected: bytes
     signature: bytes
     ciphertext: bytes = field(repr=False)
+    token: SpentToken | None = None
+    """Of an anonymous message, which has no signature: both fields for one are empty."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,3 +178,14 @@ class Registered:
     commitment: bytes
     """32 bytes."""
     held_at: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredTokenKey:
+    """A key under which tokens are issued, until no message with one of them can come any more."""
+
+    key: EpochKey
+    seed: bytes = field(repr=False)
+    """32 random bytes, from which the private half is derived."""
+    erase_at: int
+    """Unix seconds."""

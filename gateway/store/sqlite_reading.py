@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from device_sdk.wire import cbor
+from device_sdk.wire.anonymous import SpentToken
 from device_sdk.wire.errors import WireError
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.reading_policy import ReadingPolicy
 from gateway.errors import LedgerDamagedError
 from gateway.lifecycle import CopyState, MessageState, SlotState
-from gateway.store.queries import queries
 from gateway.store.records import (
     Body,
     CopyRef,
@@ -26,35 +26,22 @@ from gateway.store.records import (
     Usage,
     Wrap,
 )
+from gateway.store.sqlite_tokens import SqliteTokenReading
 
 _HASH_SIZE = 32
+_BODY = 5
+"""Columns of a body."""
 _FIRST = ("", b"", "")
 
 
-class SqliteReading:
+class SqliteReading(SqliteTokenReading):
     """`gateway.store.port.Reading` on SQLite."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Look up through a connection whose transaction is open."""
-        self._connection = connection
-        self._queries = queries()
+        super().__init__(connection)
         self._ids: dict[MessageKey, int] = {}
         self._tombstone_key = b""
-
-    # ------------------------------------------------------------ how a query is run
-
-    def _run(self, name: str, **values: Any) -> sqlite3.Cursor:
-        return self._connection.execute(self._queries[name], values)
-
-    def _one(self, name: str, **values: Any) -> Any:
-        return self._run(name, **values).fetchone()
-
-    def _all(self, name: str, **values: Any) -> list[Any]:
-        return self._run(name, **values).fetchall()
-
-    def _number(self, name: str, **values: Any) -> int:
-        row = self._one(name, **values)
-        return int(row[0]) if row else 0
 
     def _id(self, key: MessageKey) -> int:
         """Return a message's row number; -1, which no row has, if there is none."""
@@ -153,13 +140,7 @@ class SqliteReading:
         row = self._one("body", id=self._id(key))
         if row is None:
             return None
-        protected, sign_protected, signature, ciphertext = row
-        return Body(
-            protected=protected,
-            sign_protected=sign_protected,
-            signature=signature,
-            ciphertext=ciphertext,
-        )
+        return _body(*row)
 
     def usage(self, sender: str) -> Usage:
         messages, size = self._one("usage", sender=sender) or (0, 0)
@@ -194,19 +175,13 @@ class SqliteReading:
         index, state, offers, expires, *parts = row
         if None in parts:
             raise LedgerDamagedError("the ledger owes a copy but has lost a part of it")
-        protected, sign_protected, signature, ciphertext, *wrap = parts
         return StoredCopy(
             ref=ref,
             index=index,
             state=CopyState(state),
             offers=offers,
-            body=Body(
-                protected=protected,
-                sign_protected=sign_protected,
-                signature=signature,
-                ciphertext=ciphertext,
-            ),
-            wrap=_wrap(*wrap),
+            body=_body(*parts[:_BODY]),
+            wrap=_wrap(*parts[_BODY:]),
             expires=expires,
         )
 
@@ -326,6 +301,19 @@ def _stored_key(row: Any) -> StoredKey:
         not_before=not_before,
         not_after=not_after,
         statement=statement,
+    )
+
+
+def _body(
+    protected: bytes, sign_protected: bytes, signature: bytes, ciphertext: bytes, token: bytes
+) -> Body:
+    spent = SpentToken(token=token[:_HASH_SIZE], mac=token[_HASH_SIZE:]) if token else None
+    return Body(
+        protected=protected,
+        sign_protected=sign_protected,
+        signature=signature,
+        ciphertext=ciphertext,
+        token=spent,
     )
 
 

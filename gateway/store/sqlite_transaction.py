@@ -16,15 +16,13 @@ from gateway.store.records import (
     Wrap,
 )
 from gateway.store.sqlite_reading import SqliteReading
+from gateway.store.sqlite_tokens import SqliteTokenChanges
 
 _SEQUENCE_SIZE = 8
 
 
-class SqliteTransaction(SqliteReading):
+class SqliteTransaction(SqliteReading, SqliteTokenChanges):
     """`gateway.store.port.Transaction` on SQLite."""
-
-    dropped = False
-    """Whether anything was dropped whose bytes must leave the files."""
 
     def _existing(self, key: MessageKey) -> int:
         found = self._id(key)
@@ -116,12 +114,15 @@ class SqliteTransaction(SqliteReading):
             signature=body.signature,
             ciphertext=body.ciphertext,
         )
+        if body.token is not None:
+            self._run("add_body_token", id=number, token=body.token.token + body.token.mac)
         self._run("count_body", id=number)
 
     def drop_body(self, key: MessageKey) -> None:
         number = self._existing(key)
         if self._run("drop_body", id=number).rowcount:
             self.dropped = True
+            self._run("drop_body_token", id=number)
             self._run("discount_body", id=number)
 
     # ------------------------------------------------------------ slots and copies

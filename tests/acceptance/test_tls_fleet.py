@@ -126,3 +126,11 @@ def test_nine_commands_make_a_fleet_with_tls(console: Console) -> None:
     for reader in ("hub", "phone"):
         assert console.run(f"sealgate device read --dir ./{reader}") == "21.5\n"
     assert console.run("sealgate device sent --dir ./thermo-1").count("hub, phone") == 1
+
+    # Where certificates name devices, anonymous messages take the connection that there is.
+    box = "--reader hub --sender thermo-1 --sender phone --anonymous"
+    console.run(f"sealgate fleet channel set ./fleet box {box}")
+    console.run("sealgate device send --dir ./thermo-1 --channel box tea")
+    read = console.run("sealgate device read --dir ./hub --json")
+    assert '"sender": "anonymous"' in read
+    assert '"text": "tea"' in read

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from device_sdk.wire.epoch_key import EpochKey
 from gateway.errors import LedgerDamagedError, LedgerError
 from gateway.lifecycle import CopyState, MessageState, SlotState
 from gateway.store.port import Ledger, Transaction
@@ -15,6 +16,7 @@ from gateway.store.records import (
     MessageKey,
     StoredKey,
     StoredRoster,
+    StoredTokenKey,
     Tombstone,
     Usage,
 )
@@ -318,3 +320,49 @@ async def test_summaries_show_no_more_than_metadata(ledger: Ledger) -> None:
     assert summary.id_prefix == key.message_id.hex()[:8]
     assert (summary.sender, summary.owing, summary.reader_count) == ("thermo", ("r1",), 2)
     assert await ledger.read(lambda tx: tx.summaries(key, 9)) == []
+
+
+def token_key(channel: str, erase_at: int) -> StoredTokenKey:
+    """Return a key for tokens; no two are alike."""
+    key = EpochKey(channel=channel, begins=3600, ends=7200, public=os.urandom(32))
+    return StoredTokenKey(key=key, seed=os.urandom(32), erase_at=erase_at)
+
+
+async def test_keys_for_tokens_go_in_time_with_all_that_hangs_on_them(ledger: Ledger) -> None:
+    old, new = token_key("a", erase_at=10), token_key("b", erase_at=11)
+
+    def work(tx: Transaction) -> None:
+        for stored in (old, new):
+            tx.add_token_key(stored)
+            tx.add_token_request(stored.key.key_id, "thermo", bytes(32))
+            tx.add_token_spent(stored.key.key_id, b"t" * 32, b"m" * 32)
+
+    await ledger.run(work)
+    assert await ledger.read(lambda tx: tx.token_keys()) == [old, new]
+    assert await ledger.run(lambda tx: tx.drop_token_keys(10)) == 1
+    assert await ledger.run(lambda tx: tx.drop_token_keys(10)) == 0
+    for stored, kept in ((old, False), (new, True)):
+        key_id = stored.key.key_id
+        found = await ledger.read(
+            lambda tx, key_id=key_id: (  # type: ignore[misc]
+                tx.token_key(key_id),
+                tx.token_request(key_id, "thermo"),
+                tx.token_spent(key_id, b"t" * 32),
+            )
+        )
+        assert found == ((stored, bytes(32), b"m" * 32) if kept else (None, None, None))
+
+
+async def test_what_is_added_to_no_key_or_twice_is_a_defect(ledger: Ledger) -> None:
+    stored = token_key("a", erase_at=10)
+    await ledger.run(lambda tx: tx.add_token_key(stored))
+    key_id = stored.key.key_id
+    await ledger.run(lambda tx: tx.add_token_spent(key_id, b"t" * 32, b"m" * 32))
+    for work in (
+        lambda tx: tx.add_token_key(token_key("a", erase_at=10)),
+        lambda tx: tx.add_token_spent(key_id, b"t" * 32, b"n" * 32),
+        lambda tx: tx.add_token_spent(bytes(16), b"t" * 32, b"m" * 32),
+        lambda tx: tx.add_token_request(bytes(16), "thermo", bytes(32)),
+    ):
+        with pytest.raises(LedgerDamagedError):
+            await ledger.run(work)

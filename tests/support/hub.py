@@ -122,6 +122,10 @@ class HubLink:
         self._report(Published(connection=self._connection, ticket=ticket))
         return ticket
 
+    def publish_apart(self, topic: str, payload: bytes) -> None:
+        if self.is_connected:
+            self._hub.take(Carried(client="anonymous", topic=topic, payload=payload))
+
     def subscribe(self, filters: Sequence[str]) -> int | None:
         if not self.is_connected:
             return None

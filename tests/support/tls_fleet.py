@@ -37,7 +37,7 @@ class TlsFleet:
         for name in ("hub", "lost"):
             self.admit(name)
         self.chains = {name: self._issued(name) for name in self.identities}
-        for name in ("operator", "join"):
+        for name in ("operator", "join", "anonymous"):
             self.identities[name] = Identity.generate()
             self.chains[name] = self.issue(name, self.identities[name])
 

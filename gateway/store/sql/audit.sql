@@ -41,5 +41,18 @@ SELECT NULL, mark, '', length(mark) + length(digest_mark) FROM tombstones WHERE 
 SELECT sender, message_id, '', length(commitment) + length(policy) FROM register
 WHERE held_at <= :registered
 
+-- name: token_keys_past_their_time
+SELECT NULL, key_id, channel, length(seed) FROM token_keys WHERE erase_at <= :expired
+
+-- name: tokens_of_nothing
+SELECT NULL, token, '', length(token) + length(digest_mark) FROM tokens_spent AS s
+WHERE NOT EXISTS (SELECT 1 FROM token_keys AS k WHERE k.id = s.key)
+UNION ALL
+SELECT device, request, '', length(request) FROM tokens_issued AS i
+WHERE NOT EXISTS (SELECT 1 FROM token_keys AS k WHERE k.id = i.key)
+UNION ALL
+SELECT NULL, token, '', length(token) FROM body_tokens AS t
+WHERE NOT EXISTS (SELECT 1 FROM bodies AS b WHERE b.message = t.message)
+
 -- name: held
 SELECT count(*) FROM messages WHERE state IN ('partial', 'held')

@@ -106,11 +106,18 @@ DELETE FROM excuses WHERE message = :id
 DELETE FROM messages WHERE id = :id
 
 -- name: body
-SELECT protected, sign_protected, signature, ciphertext FROM bodies WHERE message = :id
+SELECT b.protected, b.sign_protected, b.signature, b.ciphertext, coalesce(t.token, x'')
+FROM bodies AS b LEFT JOIN body_tokens AS t ON t.message = b.message WHERE b.message = :id
 
 -- name: add_body
 INSERT INTO bodies (message, protected, sign_protected, signature, ciphertext)
 VALUES (:id, :protected, :sign_protected, :signature, :ciphertext)
+
+-- name: add_body_token
+INSERT INTO body_tokens (message, token) VALUES (:id, :token)
+
+-- name: drop_body_token
+DELETE FROM body_tokens WHERE message = :id
 
 -- name: drop_body
 DELETE FROM bodies WHERE message = :id
@@ -153,9 +160,10 @@ WHERE s.message = :id AND s.reader = :reader
 
 -- name: copy
 SELECT s.position, s.copy, s.offers, m.expires, b.protected, b.sign_protected, b.signature,
-    b.ciphertext, w.kid, w.open_hash, w.wrapped_cek, w.path
+    b.ciphertext, coalesce(t.token, x''), w.kid, w.open_hash, w.wrapped_cek, w.path
 FROM messages AS m JOIN slots AS s ON s.message = m.id
-LEFT JOIN bodies AS b ON b.message = m.id LEFT JOIN wraps AS w ON w.slot = s.id
+LEFT JOIN bodies AS b ON b.message = m.id LEFT JOIN body_tokens AS t ON t.message = m.id
+LEFT JOIN wraps AS w ON w.slot = s.id
 WHERE m.sender = :sender AND m.message_id = :message_id AND s.reader = :reader AND s.state = 'owed'
 
 -- name: count_slots
@@ -303,3 +311,38 @@ DELETE FROM register WHERE id IN
 -- name: drop_registered_channel
 DELETE FROM register WHERE id IN
     (SELECT id FROM register WHERE channel = :channel LIMIT :limit)
+
+-- name: token_key
+SELECT channel, begins, ends, public, seed, erase_at FROM token_keys WHERE key_id = :key_id
+
+-- name: token_keys
+SELECT channel, begins, ends, public, seed, erase_at FROM token_keys ORDER BY begins DESC, channel
+
+-- name: add_token_key
+INSERT INTO token_keys (key_id, channel, begins, ends, public, seed, erase_at)
+VALUES (:key_id, :channel, :begins, :ends, :public, :seed, :erase_at)
+
+-- name: token_request
+SELECT i.request FROM tokens_issued AS i JOIN token_keys AS k ON k.id = i.key
+WHERE k.key_id = :key_id AND i.device = :device
+
+-- name: add_token_request
+INSERT INTO tokens_issued (key, device, request)
+SELECT id, :device, :request FROM token_keys WHERE key_id = :key_id
+
+-- name: token_spent
+SELECT s.digest_mark FROM tokens_spent AS s JOIN token_keys AS k ON k.id = s.key
+WHERE k.key_id = :key_id AND s.token = :token
+
+-- name: add_token_spent
+INSERT INTO tokens_spent (key, token, digest_mark)
+SELECT id, :token, :digest_mark FROM token_keys WHERE key_id = :key_id
+
+-- name: drop_tokens_issued
+DELETE FROM tokens_issued WHERE key IN (SELECT id FROM token_keys WHERE erase_at <= :until)
+
+-- name: drop_tokens_spent
+DELETE FROM tokens_spent WHERE key IN (SELECT id FROM token_keys WHERE erase_at <= :until)
+
+-- name: drop_token_keys
+DELETE FROM token_keys WHERE erase_at <= :until

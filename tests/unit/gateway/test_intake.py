@@ -32,6 +32,9 @@ class Recorder:
     def on_log_head(self, arrival: Arrival) -> None:
         raise AssertionError(arrival.topic)
 
+    def on_token_keys(self, arrival: Arrival) -> None:
+        raise AssertionError("nobody publishes any")
+
     def on_marker(self, arrival: Arrival) -> None:
         raise AssertionError(arrival.topic)
 

@@ -27,7 +27,9 @@ def roster(fleet: Fleet, mode: str = REQUIRE, policy: ReadingPolicy = POLICY) ->
 
 
 def header(fleet: Fleet, channel: str = CELLAR) -> Header:
-    return accept(fleet, channel=channel).header
+    found = accept(fleet, channel=channel).header
+    assert isinstance(found, Header)
+    return found
 
 
 def accept(

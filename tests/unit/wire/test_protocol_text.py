@@ -3,8 +3,19 @@
 import re
 from pathlib import Path
 
-from device_sdk.wire import envelope, header, join_offer, limits, login, suites, ticket
+from device_sdk.wire import (
+    anonymous,
+    anonymous_header,
+    envelope,
+    header,
+    join_offer,
+    limits,
+    login,
+    suites,
+    ticket,
+)
 from device_sdk.wire.cose import Record
+from device_sdk.wire.epoch_key import TokenKeys
 from device_sdk.wire.excuse import Excuse
 from device_sdk.wire.join_request import JoinRequest
 from device_sdk.wire.key_statement import KeyStatement
@@ -17,6 +28,7 @@ from device_sdk.wire.read_ack import ReadAck
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.roster_head import RootSuccession, RosterHead
 from device_sdk.wire.state import State
+from device_sdk.wire.token_request import TokenRequest
 from device_sdk.wire.topics import Kind
 from device_sdk.wire.totals_bill import BillAnswer, BillRequest
 from device_sdk.wire.totals_share import Split
@@ -46,6 +58,8 @@ RECORDS: list[type[Record]] = [
     SumAnswer,
     SumReport,
     SumRequest,
+    TokenKeys,
+    TokenRequest,
     TreeHead,
 ]
 
@@ -80,7 +94,8 @@ def test_every_clause_that_the_code_cites_is_there() -> None:
 
 def test_every_media_type_is_listed_and_used() -> None:
     listed = set(re.findall(r"`(application/sealgate-[a-z-]+\+cose)`", section("## 16 ")))
-    assert listed == {record.TYP for record in RECORDS} | {header.TYP}
+    headers = {header.TYP, anonymous_header.TYP}
+    assert listed == {record.TYP for record in RECORDS} | headers
     for typ in listed - {header.TYP}:
         assert f'"{typ}"' in TEXT.replace("`", '"')
 
@@ -97,6 +112,8 @@ def test_every_private_label_is_listed() -> None:
         envelope._OPEN_HASH,
         envelope._READER_ID,
         envelope._PROOF,
+        anonymous_header._TOKEN_KEY,
+        anonymous._TOKEN,
     }
     assert set(listed) == used
 
@@ -122,7 +139,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     table = {cells[0]: cells[1].replace(",", "") for cells in rows(section("## 11 "))[2:]}
     statements: list[type[Record]] = [ReadAck, KeyStatement, RootSuccession, State, Login, Prove]
     statements += [OwnerGrant, OwnerRequest]
-    batches: list[type[Record]] = [Notice, Query, Seen, Excuse]
+    batches: list[type[Record]] = [Notice, Query, Seen, Excuse, TokenKeys, TokenRequest]
     totals: list[type[Record]] = [BillRequest, BillAnswer, SumRequest, SumReport]
     assert {record.LIMIT for record in totals} == {limits.MAX_TOTALS}
     assert {Split.LIMIT, SumAnswer.LIMIT} == {limits.MAX_STATEMENT}
@@ -148,7 +165,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         ),
         "join request": JoinRequest.LIMIT,
         "join offer; ticket": f"{join_offer.LIMIT}; {ticket.MAX_TICKET}",
-        "notice, query, seen, excuse": limits.MAX_BATCH,
+        "notice, query, seen, excuse, token keys, token request": limits.MAX_BATCH,
         "events in a notice; messages in a query or seen": MAX_EVENTS,
         "roster head": RosterHead.LIMIT,
         "roster page; pages": f"{limits.MAX_ROSTER_PAGE}; {limits.MAX_ROSTER_PAGES}",
@@ -165,6 +182,8 @@ def test_the_limits_are_those_of_the_code() -> None:
         "readings of a total": limits.MAX_TOTALS_ITEMS,
         "request for a total, its answer, a sum's report": limits.MAX_TOTALS,
         "split, sum's answer": limits.MAX_STATEMENT,
+        "tokens of a device for a period; elements in a request": limits.MAX_TOKENS,
+        "keys in a TokenKeys": limits.MAX_TOKEN_KEYS,
         "lifetime (exp - now)": f"{limits.MAX_LIFETIME // limits.DAY} days",
         "difference between two clocks": f"{limits.CLOCK_SKEW // 60} minutes",
     }

@@ -28,6 +28,9 @@ def test_every_topic_that_is_built_is_taken_apart_again(prefix: str) -> None:
         topics.log("gw"): Topic(kind=Kind.LOG, owner="gw"),
         topics.prove("a"): Topic(kind=Kind.PROVE, owner="a"),
         topics.proof("a"): Topic(kind=Kind.PROOF, owner="a"),
+        topics.tokens("gw"): Topic(kind=Kind.TOKENS, owner="gw"),
+        topics.blind("a"): Topic(kind=Kind.BLIND, owner="a"),
+        topics.issue("a"): Topic(kind=Kind.ISSUE, owner="a"),
     }
     assert {topic.kind for topic in built.values()} == set(Kind)
     for text, topic in built.items():
@@ -37,7 +40,7 @@ def test_every_topic_that_is_built_is_taken_apart_again(prefix: str) -> None:
 
 def test_what_devices_publish_is_never_what_others_subscribe_to() -> None:
     sent = {Kind.SEND, Kind.READ, Kind.ANNOUNCE, Kind.QUERY, Kind.SEEN, Kind.PROVE, Kind.JOIN}
-    assert set(FROM_DEVICES) == sent
+    assert set(FROM_DEVICES) == sent | {Kind.BLIND}
     assert Topics().inbox_of("hub") == "sealgate/1/inbox/hub/+/+"
 
 
