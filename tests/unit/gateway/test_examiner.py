@@ -87,9 +87,11 @@ async def test_the_same_id_with_other_content_waits_for_nothing_and_is_not_held_
     other = counter.seal(message_id=first.message_id)
     await counter.arrive(first, other)
     await counter.until(lambda: counter.told == [(first.message_id.hex(), "quota")])
+    await counter.arrive(first)  # it still waits, and is one question
     counter.clerk.free.set()
     await counter.until(lambda: len(counter.told) == 2)
     assert counter.told[1][1] == "held"
+    assert len(counter.clerk.asked) == 1
     row = await counter.row(first)
     assert row is not None
     assert row.digest == first.digest

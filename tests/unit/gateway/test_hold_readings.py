@@ -338,3 +338,5 @@ async def test_what_needs_no_examination_is_found_of_a_suspended_sender_too(
     ]
     for held, finding in sent:
         assert held.found == Found(channel=CELLAR, finding=finding)
+    await demand(room, REQUIRE)
+    assert (await room.send(seal(room.fleet, proof=b""))).reason is Reason.PROOF_INVALID
