@@ -20,7 +20,7 @@ from device_sdk.wire.totals_sum import SumItem
 from gateway import totals_register
 from gateway.audit_rows import SLACK, overdue_rows
 from gateway.hold import Held, Holding, take_in
-from gateway.reading_rule import Finding
+from gateway.reading_rule import Examined, Finding
 from gateway.receive import Accepted, Unpacked, check, unpack
 from gateway.situation import Limits
 from gateway.store.port import Transaction
@@ -52,9 +52,10 @@ async def room(fleet: Fleet, tmp_path: Path) -> AsyncIterator[Mailroom]:
         yield room
 
 
-def looked_at_elsewhere(_header: Header, _digest: bytes) -> bytes:
-    """What stands for a proof here: whether it verifies is told by hand."""
-    return b"proof"
+def looked_at_elsewhere(header: Header, _digest: bytes) -> bytes:
+    """What stands for a proof here: of the right length; whether it verifies is told by hand."""
+    assert header.reading is not None
+    return bytes(header.reading.policy.proof_size)
 
 
 def measured(
@@ -82,7 +83,8 @@ def measured(
 async def hold(room: Mailroom, message: SealedMessage, *, proved: bool = True) -> Held:
     """Take a message in whose proof was examined."""
     topic = TOPICS.parse(message.topic)
-    return await room.run(lambda tx: take_in(tx, topic, message.data, room.situation, proved))
+    examined = Examined.RIGHT if proved else Examined.WRONG
+    return await room.run(lambda tx: take_in(tx, topic, message.data, room.situation, examined))
 
 
 async def register(room: Mailroom, channel: str = "power") -> list[Registered]:
@@ -120,7 +122,7 @@ async def test_a_message_that_was_not_committed_is_not_entered_either(room: Mail
     topic = TOPICS.parse(message.topic)
 
     def fail(tx: object) -> None:
-        take_in(tx, topic, message.data, room.situation, True)  # type: ignore[arg-type]
+        take_in(tx, topic, message.data, room.situation, Examined.RIGHT)  # type: ignore[arg-type]
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
