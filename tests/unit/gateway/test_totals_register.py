@@ -53,7 +53,7 @@ async def room(fleet: Fleet, tmp_path: Path) -> AsyncIterator[Mailroom]:
 
 
 def looked_at_elsewhere(header: Header, _digest: bytes) -> bytes:
-    """What stands for a proof here: of the right length; whether it verifies is told by hand."""
+    """What stands for a proof here: whether it verifies is told by hand."""
     assert header.reading is not None
     return bytes(header.reading.policy.proof_size)
 
@@ -80,10 +80,9 @@ def measured(
     )
 
 
-async def hold(room: Mailroom, message: SealedMessage, *, proved: bool = True) -> Held:
+async def hold(room: Mailroom, message: SealedMessage, examined: Examined = Examined.RIGHT) -> Held:
     """Take a message in whose proof was examined."""
     topic = TOPICS.parse(message.topic)
-    examined = Examined.RIGHT if proved else Examined.WRONG
     return await room.run(lambda tx: take_in(tx, topic, message.data, room.situation, examined))
 
 
@@ -131,7 +130,7 @@ async def test_a_message_that_was_not_committed_is_not_entered_either(room: Mail
 
 
 async def test_what_is_not_proved_or_on_another_channel_is_not_entered(room: Mailroom) -> None:
-    assert (await hold(room, measured(room), proved=False)).holding is Holding.REFUSED
+    assert (await hold(room, measured(room), Examined.WRONG)).holding is Holding.REFUSED
     assert (await hold(room, measured(room, "plain"))).holding is Holding.NEW
     for channel in ("power", "load", "plain"):
         assert await register(room, channel) == []
