@@ -20,7 +20,7 @@ from device_sdk.errors import NotSealedError, RosterUnknownError
 from device_sdk.outgoing import State
 from device_sdk.posting import Posting
 from device_sdk.reading import InboxReading
-from device_sdk.recipients import find_targets
+from device_sdk.recipients import GRACE, find_targets
 from device_sdk.sending import draft
 from device_sdk.totals_asked import has_trustees
 from device_sdk.totals_bills import Billing
@@ -37,6 +37,8 @@ _AT_ONCE = 100
 """Readings that are shared out in one go."""
 _LIFETIME = timedelta(seconds=MAX_LIFETIME)
 """A share waits for its trustee as long as anything may."""
+_ROSTER_PATIENCE = 10.0
+"""Seconds to wait for the very first roster."""
 
 logger = logging.getLogger(__name__)
 
@@ -162,9 +164,14 @@ class Totals:
     def _locked(self, work: Callable[[Roster, int], T]) -> T:
         with self._courier.changed:
             self._courier.check_open()
-            roster = self._parts.rosters.roster
-            if roster is None:
-                raise RosterUnknownError(
-                    f"no roster has come from the owner yet: {self._courier.why()}"
-                )
+            roster = self._newest_roster()
             return work(roster, self._courier.router.believed(self._courier.moment()))
+
+    def _newest_roster(self) -> Roster:
+        """Return what the owner says now, as far as it comes in time. With the lock held."""
+        start, rosters, courier = time.monotonic(), self._parts.rosters, self._courier
+        courier.wait(lambda: courier.has_failed or courier.router.is_roster_fresh, start + GRACE)
+        courier.wait(lambda: rosters.roster is not None, start + _ROSTER_PATIENCE)
+        if rosters.roster is None:
+            raise RosterUnknownError(f"no roster has come from the owner yet: {courier.why()}")
+        return rosters.roster

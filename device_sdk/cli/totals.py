@@ -34,9 +34,7 @@ Out = Annotated[Path, typer.Option(metavar="FILE", help="Where to write it.")]
 
 
 @app.command(
-    epilog="Examples: sealgate device totals answer meter-7.bill --dir ./meter-7 --out "
-    "meter-7.answer; sealgate device totals answer load.sum --report ann.report --report "
-    "bob.report --dir ./ann --out ann.answer"
+    epilog="Example: sealgate device totals answer meter-7.bill --dir ./meter-7 --out meter-7.out"
 )
 def answer(
     ctx: typer.Context,

@@ -45,10 +45,7 @@ class Mode(StrEnum):
 
 
 @app.command(
-    "set",
-    epilog="Examples: sealgate fleet channel set ./fleet air --reader hub --sender thermo-1; "
-    "sealgate fleet channel set ./fleet air --reading celsius --scale 0.1 --range=-40..125 "
-    "--mode require; sealgate fleet channel set ./fleet box --anonymous --tokens 5 --epoch 7d",
+    "set", epilog="Example: sealgate fleet channel set ./fleet air --reader hub --sender thermo-1"
 )
 def set_(
     ctx: typer.Context,
