@@ -98,6 +98,7 @@ def test_channels_are_set_added_to_shown_and_removed(mail: Shell) -> None:
             "senders": ["hub"],
             "lifetime": 7 * 86400,
             "readings": "",
+            "anonymous": "",
         }
     ]
     assert "air" in mail.ok("fleet", "show", "./fleet").out.splitlines()[-1]
@@ -128,6 +129,7 @@ def test_a_channels_rule_for_readings_is_set_changed_shown_and_taken_back(mail: 
         "senders": ["thermo-1"],
         "lifetime": 3 * 86400,
         "readings": f"require {rule}",
+        "anonymous": "",
     }
     assert f"require {rule}" in mail.ok("fleet", "show", "./fleet").out
     differs = mail.ok("fleet", "diff", "./fleet", "./theirs").out
