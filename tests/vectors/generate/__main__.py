@@ -20,12 +20,14 @@ from tests.vectors.generate import (
     records,
     rosters,
     tickets,
+    tokens,
 )
 from tests.vectors.generate.fixed import VECTORS
 from tests.vectors.generate.fleet import fleet_file
 from tests.vectors.generate.vector import Vector
 
 FILES: dict[str, tuple[str, Callable[[], list[Vector]]]] = {
+    "anonymous-envelope": ("19.4", tokens.anonymous_envelope_vectors),
     "cbor": ("2", encoding.cbor_vectors),
     "certificates": ("12.2", certificates.certificates_vectors),
     "commitment": ("20.1", proofs.commitment_vectors),
@@ -61,6 +63,9 @@ FILES: dict[str, tuple[str, Callable[[], list[Vector]]]] = {
     "seen": ("10.2", records.seen_vectors),
     "state": ("10.4", records.state_vectors),
     "ticket": ("12.3", tickets.ticket_vectors),
+    "token-issue": ("19.3", tokens.token_issue_vectors),
+    "token-keys": ("19.2", tokens.token_keys_vectors),
+    "token-request": ("19.3", tokens.token_request_vectors),
     "topic": ("9", encoding.topic_vectors),
     "tree-head": ("8.6", logs.tree_head_vectors),
     "unpad": ("5.4", calculations.unpad_vectors),
