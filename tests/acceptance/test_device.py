@@ -325,7 +325,7 @@ def test_a_full_outbox_is_one_line_that_says_what_to_do(home: Home) -> None:
     with contextlib.closing(sqlite3.connect(home.directory / "thermo-1/state.sqlite")) as file:
         file.executemany(
             "INSERT INTO outgoing VALUES "
-            "(?, x'', 'direct', 0, 1 << 40, 'waiting', '', 0, 0, '', x'', 0)",
+            "(?, x'', 'direct', 0, 1 << 40, 'waiting', '', 0, 0, '', x'', 0, 0)",
             ((number.to_bytes(16),) for number in range(10_000)),
         )
         file.commit()

@@ -30,6 +30,8 @@ SIGNED = {
     ("query", "about-one-of-each"): "data",
     ("seen", "two-outcomes"): "data",
     ("state", "online"): "data",
+    ("token-keys", "two-periods"): "data",
+    ("token-request", "two-elements"): "data",
     ("key-statement", "a-2048-bit-key"): "data",
     ("join-request", "device"): "data",
     ("join-request", "gateway-without-a-reader-key"): "data",

@@ -24,8 +24,10 @@ from device_sdk.wire import (
     padding,
     suites,
 )
+from device_sdk.wire.anonymous import AnonymousEnvelope, token_mac
 from device_sdk.wire.certificates import decode_certificates, verify_certificates
 from device_sdk.wire.envelope import Envelope
+from device_sdk.wire.epoch_key import EpochKey, TokenKeys
 from device_sdk.wire.excuse import Excuse
 from device_sdk.wire.join_offer import JoinOffer
 from device_sdk.wire.join_request import verify_join_request
@@ -45,6 +47,7 @@ from device_sdk.wire.roster_page import (
 )
 from device_sdk.wire.state import State
 from device_sdk.wire.ticket import Ticket
+from device_sdk.wire.token_request import TokenIssue, TokenRequest
 from device_sdk.wire.topics import Topics
 from device_sdk.wire.totals_bill import BillAnswer, BillRequest
 from device_sdk.wire.totals_share import Split
@@ -206,8 +209,11 @@ def check_growth(given: Json) -> Json:
 
 def enter(given: Json) -> Json:
     payload = bytes.fromhex(given["payload"])
-    kind: Any = {"roster": RosterHead, "key": KeyStatement}[given["kind"]]
-    record = kind.parse(cbor.decode(payload, "entry", limit=kind.LIMIT))
+    if given["kind"] == "token":
+        record: Any = EpochKey.decode(payload)
+    else:
+        kind: Any = {"roster": RosterHead, "key": KeyStatement}[given["kind"]]
+        record = kind.parse(cbor.decode(payload, "entry", limit=kind.LIMIT))
     entry = cbor.encode([given["kind"], payload])
     return {"entry": entry.hex(), "leaf": leaf_of(record).hex()}
 
@@ -252,6 +258,29 @@ def check_envelope(given: Json) -> Json:
         "readers": [reader.reader for reader in envelope.readers],
         "copies": [copy.encode().hex() for copy in copies],
     }
+
+
+def check_anonymous(given: Json) -> Json:
+    data = bytes.fromhex(given["envelope"])
+    envelope = AnonymousEnvelope.decode(data)
+    assert envelope.encode() == data
+    body, digest = envelope.body, envelope.body.digest(PIN.aad)
+    output = bytes.fromhex(given["output"])
+    found = {
+        "digest": digest.hex(),
+        "key_id": body.header.key_id.hex(),
+        "is_genuine": token_mac(output, body.header.message_id, digest) == body.token.mac,
+        "copies": [copy.encode().hex() for copy in envelope.copies()],
+    }
+    return found if found["is_genuine"] else {k: v for k, v in found.items() if k != "copies"}
+
+
+def decode_issue(given: Json) -> Json:
+    data = bytes.fromhex(given["data"])
+    issue = TokenIssue.decode(data)
+    assert issue.encode() == data
+    claims: Json = plain(issue)
+    return claims
 
 
 def read_copy(given: Json) -> Json:
@@ -397,6 +426,7 @@ def verify_roster(given: Json) -> Json:
 
 
 OPERATIONS: dict[str, Callable[[Json], Json]] = {
+    "anonymous-envelope": check_anonymous,
     "bill-answer": record(BillAnswer),
     "bill-request": record(BillRequest, ROLE_GATEWAY),
     "cbor": decode_cbor,
@@ -438,6 +468,9 @@ OPERATIONS: dict[str, Callable[[Json], Json]] = {
     "sum-report": record(SumReport),
     "sum-request": record(SumRequest, ROLE_GATEWAY),
     "ticket": open_ticket,
+    "token-issue": decode_issue,
+    "token-keys": record(TokenKeys, ROLE_GATEWAY),
+    "token-request": record(TokenRequest),
     "topic": parse_topic,
     "tree-head": record(TreeHead, ROLE_GATEWAY),
     "unpad": unpad,

@@ -20,6 +20,7 @@ from tests.vectors.generate import (
     records,
     rosters,
     tickets,
+    tokens,
     totals,
 )
 from tests.vectors.generate.fixed import VECTORS
@@ -27,6 +28,7 @@ from tests.vectors.generate.fleet import fleet_file
 from tests.vectors.generate.vector import Vector
 
 FILES: dict[str, tuple[str, Callable[[], list[Vector]]]] = {
+    "anonymous-envelope": ("19.4", tokens.anonymous_envelope_vectors),
     "bill-answer": ("18.3", totals.bill_answer_vectors),
     "bill-request": ("18.3", totals.bill_request_vectors),
     "cbor": ("2", encoding.cbor_vectors),
@@ -68,6 +70,9 @@ FILES: dict[str, tuple[str, Callable[[], list[Vector]]]] = {
     "sum-report": ("18.5", totals.sum_report_vectors),
     "sum-request": ("18.5", totals.sum_request_vectors),
     "ticket": ("12.3", tickets.ticket_vectors),
+    "token-issue": ("19.3", tokens.token_issue_vectors),
+    "token-keys": ("19.2", tokens.token_keys_vectors),
+    "token-request": ("19.3", tokens.token_request_vectors),
     "topic": ("9", encoding.topic_vectors),
     "tree-head": ("8.6", logs.tree_head_vectors),
     "unpad": ("5.4", calculations.unpad_vectors),

@@ -5,8 +5,11 @@ The proofs are calculated once more from RFC 9162, by another way than the proje
 
 import hashlib
 
-from device_sdk.wire import cbor, cose
+from device_sdk.wire import cbor
+from device_sdk.wire.epoch_key import EpochKey
+from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.log_proof import Prove
+from device_sdk.wire.roster_head import RosterHead
 from device_sdk.wire.tree_head import TreeHead
 from tests.vectors.generate.calculations import _leaf, _path, _tree
 from tests.vectors.generate.fixed import fixed_bytes
@@ -53,7 +56,12 @@ def tree_head_vectors() -> list[Vector]:
 
 def log_entry_vectors() -> list[Vector]:
     """PROTOCOL 8.6."""
-    records: dict[str, cose.Record] = {"roster": head(pages(1)), "key": key_statement("hub")}
+    token = EpochKey(channel="kitchen", begins=86400, ends=172800, public=fixed_bytes("key", 32))
+    records: dict[str, RosterHead | KeyStatement | EpochKey] = {
+        "roster": head(pages(1)),
+        "key": key_statement("hub"),
+        "token": token,
+    }
     vectors = []
     for kind, record in records.items():
         entry = cbor.encode([kind, record.encode()])
