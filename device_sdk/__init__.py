@@ -73,12 +73,14 @@ if TYPE_CHECKING:
     from device_sdk.message import Message
     from device_sdk.outbox_limits import OutboxLimits
     from device_sdk.outgoing import State
+    from device_sdk.proofs.errors import ProofsNotInstalledError
     from device_sdk.reader_key import BrokenReaderKeyError
     from device_sdk.readings import Reading
     from device_sdk.sent import Outcome, Sent, SentRecord
     from device_sdk.status import GatewayStatus, LogStatus, ReaderKeyStatus, Status
     from device_sdk.trust import RosterExpiredError, TrustError
     from device_sdk.wire.errors import SealgateError, WireError
+    from device_sdk.wire.totals_errors import TotalsError
 
 __all__ = [
     "BrokenReaderKeyError",
@@ -121,6 +123,7 @@ __all__ = [
     "OwnCertificateError",
     "PassphraseError",
     "PayloadError",
+    "ProofsNotInstalledError",
     "ReaderKeyStatus",
     "ReadersError",
     "Reading",
@@ -138,6 +141,7 @@ __all__ = [
     "State",
     "StateFileError",
     "Status",
+    "TotalsError",
     "TrustError",
     "UnknownChannelError",
     "UnknownMessageError",
@@ -150,6 +154,7 @@ __all__ = [
 _HOMES = (
     "errors",
     "wire.errors",
+    "wire.totals_errors",
     "trust",
     "key_file",
     "reader_key",
@@ -157,6 +162,7 @@ _HOMES = (
     "outgoing",
     "outbox_limits",
     "readings",
+    "proofs.errors",
     "message",
     "sent",
     "log_report",

@@ -32,6 +32,7 @@ from device_sdk.settings_file import Settings, read_password
 from device_sdk.state_file import StateFile
 from device_sdk.token_keys import TokenKeys
 from device_sdk.token_store import TokenStore
+from device_sdk.totals_store import TotalsStore
 from device_sdk.trust import Pin
 from device_sdk.trusted_time import TrustedTime
 from device_sdk.unnamed import Unnamed
@@ -81,6 +82,7 @@ def assemble(
         unnamed=Unnamed(topics),
         own_keys=OwnKeys(keystore, topics),
         certificate=OwnCertificate(keystore.directory, name=name, identity=keystore.identity.spki),
+        totals=TotalsStore(state),
     )
 
 

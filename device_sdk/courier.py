@@ -312,6 +312,7 @@ class Courier:
         trusted = parts.time.now
         parts.outbox.expire(trusted)
         parts.outbox.forget(trusted)
+        parts.totals.forget(trusted)
         parts.purse.forget(trusted)
         if parts.inbox.has_expired(parts.time.sure):
             # What is forgotten is refused from now on, also after a restart (PROTOCOL 13.7).

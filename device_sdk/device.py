@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from device_sdk import readings
 from device_sdk.asking import ask_everything, ask_owed
@@ -39,9 +39,13 @@ from device_sdk.state_file import StateFile
 from device_sdk.status import Status
 from device_sdk.status_view import status_of
 from device_sdk.token_wait import take_token
+from device_sdk.totals_asked import has_trustees
 from device_sdk.tracking import Tracking
 from device_sdk.wire.limits import MAX_PROOF
 from device_sdk.wire.padding import padded_length
+
+if TYPE_CHECKING:
+    from device_sdk.totals import Totals
 
 CLOSE_GRACE = 2.0
 """Seconds that `Device.close` gives the broker to confirm the last read acks."""
@@ -212,8 +216,9 @@ class Device:
         """Seal a number to a channel's readers, with a proof that it is in the channel's range.
 
         Experimental until externally reviewed. The gateway verifies the proof and learns nothing
-        but that; `docs/zero-knowledge.md` says what is proved and what is not. The rest is as for
-        `send`.
+        but that; `docs/zero-knowledge.md` says what is proved and what is not. Where the owner has
+        named trustees, each is sent its share, now or with a later reading: see `totals`. The rest
+        is as for `send`.
 
         Args:
             value: in the unit of the channel's policy; rounded to its nearest step.
@@ -229,13 +234,16 @@ class Device:
         """
         readings.check_is_number(value)
         wish = self._begin(padded_length(readings.MAX_SIZE) + MAX_PROOF, None, channel, lifetime)
-        sealed = None
+        sealed, is_shared_out = None, False
         while sealed is None:
             with self._courier.changed:
                 addressed = find_targets(self._courier, wish, timeout)
             policy = readings.policy_for(addressed.roster, channel)
             steps = readings.steps_of(value, policy, channel)
             sealed = self._posting.post_reading(steps, policy, addressed)
+            is_shared_out = has_trustees(addressed.roster, channel)
+        if is_shared_out:
+            self.totals.share(timeout)
         return Sent(self._tracking, sealed.message_id)
 
     def _begin(
@@ -332,6 +340,19 @@ class Device:
 
     def _is_flushed(self) -> bool:
         return self._parts.inbox.count_unconfirmed() == 0
+
+    # Totals of readings.
+
+    @property
+    def totals(self) -> "Totals":
+        """What this device does for totals: bills of its own readings, sums as a trustee.
+
+        Raises ProofsNotInstalledError.
+        """
+        # Most devices never total anything, and need not have what calculates with commitments.
+        from device_sdk.totals import Totals
+
+        return Totals(self._courier, self._posting)
 
     # How it is doing.
 

@@ -14,6 +14,8 @@ from device_sdk.checks import Check, check_disk, check_modes, ok, problem, warni
 from device_sdk.file_vault import IDENTITY_FILE
 from device_sdk.freshness import Concern
 from device_sdk.keystore import TOKEN_FILE
+from device_sdk.proofs.errors import ProofsNotInstalledError
+from device_sdk.proofs.library import load
 from device_sdk.settings_file import has_pin, read_settings
 from device_sdk.status import Status
 from device_sdk.wire.certificates import first_in_pem
@@ -26,7 +28,8 @@ CERTIFICATE_FILE = "certificate.pem"
 
 def check_files(directory: Path, now: int) -> list[Check]:
     """Check a device's directory, which may be open elsewhere. ``now`` is Unix seconds."""
-    private = [directory, *directory.glob("*.pem"), directory / STATE_FILE, directory / "settings"]
+    keys = (*directory.glob("*.pem"), *directory.glob("reading-*.key"))
+    private = [directory, *keys, directory / STATE_FILE, directory / "settings"]
     checks = [check_modes("files", private), _check_passphrase(directory), check_disk(directory)]
     checks += [_check_settings(directory), *_check_state(directory / STATE_FILE)]
     return [*checks, *_check_certificate(directory / CERTIFICATE_FILE, now)]
@@ -108,6 +111,7 @@ def check_status(status: Status, now: int) -> list[Check]:
         _check_reader_key(status, now),
         _check_broker(status),
         *_check_gateway(status, now),
+        *_check_proofs(status),
     ]
 
 
@@ -131,6 +135,19 @@ def _check_roster(status: Status, now: int) -> Iterable[Check]:
         yield problem("admission", "the roster does not list this device's key as active", todo)
     else:
         yield ok("admission", "listed as active")
+
+
+def _check_proofs(status: Status) -> Iterable[Check]:
+    if not status.reading_channels:
+        return
+    what, channels = "proofs", ", ".join(status.reading_channels)
+    try:
+        load()
+    except ProofsNotInstalledError as error:
+        todo = "install it: the device can neither send nor read readings"
+        yield warning(what, f"needed on {channels}: {error}", todo)
+    else:
+        yield ok(what, f"can be made and checked, for {channels}")
 
 
 def _check_reader_key(status: Status, now: int) -> Check:

@@ -47,8 +47,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parcel:
-    """A copy on its way to the application. Whoever takes it returns it in one of four ways:
-    `Inbox.handled`, `Inbox.unreadable`, `Inbox.put_back`, or out of its `hands`."""
+    """A copy on its way to the application. Whoever takes it returns it in one of five ways:
+    `Inbox.handled`, `Inbox.unreadable`, `Inbox.put_back`, `Inbox.set_aside`, or out of its `hands`.
+    """
 
     key: Key
     checked: CheckedCopy
@@ -94,6 +95,7 @@ class Inbox:
         """What was taken out and not shown yet."""
         self._held_up: set[str] = set()
         """Senders whose copies the latest `take` had to pass over."""
+        self._aside: set[Key] = set()
         self.hands = Hands()
         self._allowances: dict[str, Allowance] = {}
         self.wanted = WantedCopies()
@@ -116,10 +118,11 @@ class Inbox:
         if topic.owner != self._name:
             return []
         if not data:
+            self._aside.discard(key)
             self.replay.cleared(key)
             self.wanted.arrived(key)
             return []
-        if key in self._waiting or key in self.hands:
+        if key in self._waiting or key in self.hands or key in self._aside:
             return []
         known = self._store.get(key)
         if known is None:
@@ -184,12 +187,16 @@ class Inbox:
 
     def unfinished(self) -> list[Key]:
         """Return the messages whose handler failed, or was cut off by a crash: they come first."""
-        return [key for key in self._store.all_shown() if key not in self.hands]
+        return [
+            key
+            for key in self._store.all_shown()
+            if key not in self.hands and key not in self._aside
+        ]
 
     def take_unfinished(self, key: Key, *, roster: Roster, now: int, trusted: int) -> Parcel | None:
         """Take one of them out again; None if it is not to be shown any more, or not now."""
         known = self._store.get(key)
-        if known is None or known.state != SHOWN or key in self.hands:
+        if known is None or known.state != SHOWN or key in self.hands or key in self._aside:
             return None
         topic = Topic(kind=Kind.INBOX, owner=self._name, sender=key[0], message_id=key[1])
         try:
@@ -262,6 +269,19 @@ class Inbox:
         if not parcel.is_unfinished:
             self._waiting[parcel.key] = parcel
             self._waiting_bytes += len(parcel.data)
+
+    def set_aside(self, parcel: Parcel, why: str) -> None:
+        """This installation cannot say what the copy holds: it stays owed, and nothing waits for
+        it. The next process looks at it again."""
+        logger.warning("copy %s is set aside: %s", _short(parcel.key), why)
+        self.hands.let_go(parcel.key)
+        self._opening.pop(parcel.key, None)
+        self._aside.add(parcel.key)
+
+    @property
+    def count_aside(self) -> int:
+        """How many copies are set aside."""
+        return len(self._aside)
 
     def is_handled(self, key: Key) -> bool:
         """Tell whether a message has been answered."""
@@ -336,7 +356,7 @@ class Inbox:
 
     def accounted(self) -> int:
         """Return how many copies this device still owes a read ack for, as far as it knows."""
-        unfinished = len({*self._store.all_shown(), *self.hands})
+        unfinished = len({*self._store.all_shown(), *self.hands, *self._aside})
         return len(self._waiting) + unfinished + len(self.wanted) + self.replay.uncleared
 
     def has_expired(self, trusted: int) -> bool:

@@ -112,11 +112,17 @@ def save_key(
 
 
 def save_secret(path: Path, secret: bytes, passphrase: bytes | None) -> None:
-    """Write a secret that is no private key: in hex, or encrypted if there is a passphrase."""
-    if passphrase is None:
-        write_private_file(path, secret.hex().encode() + b"\n")
-    else:
-        write_private_file(path, _encrypt(secret, passphrase, DEVICE_KEY))
+    """Write a secret that is no private key: in hex, or encrypted if there is a passphrase.
+
+    Raises KeyFileError if the disk is full or fails.
+    """
+    hidden = secret.hex().encode() + b"\n"
+    if passphrase is not None:
+        hidden = _encrypt(secret, passphrase, DEVICE_KEY)
+    try:
+        write_private_file(path, hidden)
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def load_secret(path: Path, passphrase: bytes | None, *, size: int) -> bytes:

@@ -192,7 +192,10 @@ class KeyStore:
             self._vault.erase_reader_key(own.statement.serial)
             self._keys.remove(own)
         for period in self._vault.reading_periods():
-            if (period + 1) * READING_KEY_PERIOD + READING_KEY_KEPT < now:
+            is_over = (period + 1) * READING_KEY_PERIOD + READING_KEY_KEPT < now
+            # A clock may have been ahead by years, and nothing is hidden by that key any more.
+            never_came = (period - 1) * READING_KEY_PERIOD > now
+            if is_over or never_came:
                 self._vault.erase_reading_key(period)
         return len(expired)
 

@@ -43,8 +43,8 @@ class Message:
     days after it was found missing. What went before the first message that this device has ever
     got of a sender and a set of readers is not known, nor what is missing at the end.
     """
-    reading: Reading | None = None
-    """The number that its sender proved to be in the channel's range; None if it sent none."""
+    reading: Reading | None = field(default=None, repr=False)
+    """The number that was sent on a channel for readings, checked; None if it is no reading."""
     payload: bytes = field(repr=False)
     """Of a reading: its value in decimal notation."""
     _block: AbstractContextManager[None] = field(repr=False)

@@ -13,7 +13,7 @@ from device_sdk.errors import OutboxFullError
 from device_sdk.evidence import Court, UnfoundedError, excuse_revoked, judge
 from device_sdk.link import Publish
 from device_sdk.outbox_limits import OutboxLimits
-from device_sdk.outbox_store import OutboxStore
+from device_sdk.outbox_store import Also, OutboxStore, nothing
 from device_sdk.outgoing import Noted, Outgoing, State
 from device_sdk.pace import Backoff, Pace
 from device_sdk.seal import Sealed
@@ -122,10 +122,13 @@ class Outbox:
         last = self._store.series.last(channel, readers_hash(readers))
         return last.next() if last else Place.first()
 
-    def add(self, sealed: Sealed, left_out: Mapping[str, str] = _NOBODY) -> None:
+    def add(
+        self, sealed: Sealed, left_out: Mapping[str, str] = _NOBODY, also: Also = nothing
+    ) -> None:
         """Store a sealed message; once this returns it survives a crash.
 
-        ``left_out``: readers of its channel that it is not sealed to, and why.
+        ``left_out``: readers of its channel that it is not sealed to, and why. ``also`` stores what
+        belongs to it, in the same transaction.
 
         Raises:
             OutboxFullError: nothing was stored.
@@ -134,7 +137,7 @@ class Outbox:
         message, size = Outgoing.of(sealed, left_out), len(sealed.envelope)
         self.check_room(size, message.records)
         readers, place = readers_hash(sealed.open_hashes), Place.of(sealed.header.sequence)
-        self._store.add(message, sealed.envelope, readers, place)
+        self._store.add(message, sealed.envelope, readers, place, also)
         self._waiting[message.message_id] = _Way(size, message.anonymous)
         self._records += message.records
 

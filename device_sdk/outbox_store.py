@@ -1,6 +1,6 @@
 """The outbox's rows in the state file: nothing that decides."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from device_sdk.outgoing import Noted, Outgoing, Slot, State, Verdict
@@ -9,7 +9,13 @@ from device_sdk.series_store import OwnSeries
 from device_sdk.sql_files import queries
 from device_sdk.state_file import StateFile, storable
 
+Also = Callable[[], None]
+"""What is stored together with a message, in the same transaction."""
 _SQL = queries("outbox")
+
+
+def nothing() -> None:
+    """Store nothing else."""
 
 
 class OutboxStore:
@@ -19,7 +25,14 @@ class OutboxStore:
         self._state = state
         self.series = OwnSeries(state)
 
-    def add(self, message: Outgoing, envelope: bytes, readers: bytes, place: Place) -> None:
+    def add(
+        self,
+        message: Outgoing,
+        envelope: bytes,
+        readers: bytes,
+        place: Place,
+        also: Also = nothing,
+    ) -> None:
         """Store a new message with its sealed bytes and its place in a series, and commit.
 
         An anonymous message has no place.
@@ -50,6 +63,7 @@ class OutboxStore:
                 _SQL["leave_out"],
                 ((message.message_id, *item) for item in message.left_out.items()),
             )
+            also()
 
     def update(self, changes: Iterable[tuple[Outgoing, Outgoing]]) -> None:
         """Store (before, after) in one transaction.

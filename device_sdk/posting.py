@@ -6,11 +6,13 @@ from functools import partial
 
 from device_sdk import readings
 from device_sdk.courier import Courier
+from device_sdk.outbox_store import Also, nothing
 from device_sdk.recipients import Addressed
 from device_sdk.seal import CommittedReading, Sealed, new_message_id, seal
 from device_sdk.seal_anonymous import seal_anonymous
 from device_sdk.series import Place
 from device_sdk.token_store import Token
+from device_sdk.trust import Roster
 from device_sdk.wire import cbor
 from device_sdk.wire.header import Header
 from device_sdk.wire.reading_policy import Committed, ReadingPolicy
@@ -79,7 +81,25 @@ class Posting:
             sealed = self._seal(
                 data, readings.CONTENT_TYPE, addressed, place, tree_head, reading=reading
             )
-            return self._store(sealed, addressed)
+            return self._store(sealed, addressed, self._for_totals(sealed, steps, addressed.roster))
+
+    def _for_totals(self, sealed: Sealed, steps: int, roster: Roster) -> Also:
+        """Return what keeps a reading for totals, if the owner allows any on its channel."""
+        from device_sdk.totals_secrets import keep
+
+        header, totals = sealed.header, roster.channels[sealed.header.channel].totals
+        if totals is None or header.reading is None:
+            return nothing
+        own = keep(
+            self._parts.keystore.reading_mac,
+            message_id=header.message_id,
+            channel=header.channel,
+            sequence=header.sequence,
+            issued=header.issued,
+            steps=steps,
+            policy=header.reading.policy,
+        )
+        return partial(self._parts.totals.add_own, own, to_share=bool(totals.trustees))
 
     def _begin(self, addressed: Addressed) -> tuple[Place, bytes]:
         """Return the message's number, and the head of the gateway's log to put into it.
@@ -127,12 +147,12 @@ class Posting:
             header, digest, self._parts.pin.fleet_id, steps=steps, blinding=blinding
         )
 
-    def _store(self, sealed: Sealed, addressed: Addressed) -> Sealed | None:
+    def _store(self, sealed: Sealed, addressed: Addressed, also: Also = nothing) -> Sealed | None:
         with self._courier.changed:
             self._courier.check_open()
             if self._parts.rosters.roster is not addressed.roster:
                 return None
-            self._parts.outbox.add(sealed, addressed.left_out)
+            self._parts.outbox.add(sealed, addressed.left_out, also)
             self._courier.router.sent(self._courier.moment())
             self._courier.pump()
         return sealed

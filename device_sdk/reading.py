@@ -13,6 +13,7 @@ from device_sdk.hands import Hold
 from device_sdk.inbox import Parcel
 from device_sdk.inbox_store import Key
 from device_sdk.message import Message, Missed
+from device_sdk.proofs.errors import ProofsNotInstalledError
 from device_sdk.readings import CommitmentMismatchError, Reading, open_reading
 from device_sdk.series import Place
 from device_sdk.times import as_datetime
@@ -96,7 +97,8 @@ class InboxReading:
 
     def _is_empty(self, question: OwedQuestion) -> bool:
         inbox = self._parts.inbox
-        return inbox.is_drained and question.is_settled(len(inbox.unfinished()))
+        kept = len(inbox.unfinished()) + inbox.count_aside
+        return inbox.is_drained and question.is_settled(kept)
 
     def _take(self) -> Parcel | None:
         inbox, moment = self._parts.inbox, self._courier.moment()
@@ -135,6 +137,11 @@ class InboxReading:
         except UnreadableError as error:
             mismatch = isinstance(error, CommitmentMismatchError)
             self._unreadable(parcel, MISMATCH if mismatch else NOT_OPENED)
+            return None
+        except ProofsNotInstalledError as error:
+            # Whoever sent it must not keep other messages from this device.
+            with self._courier.changed:
+                self._parts.inbox.set_aside(parcel, str(error))
             return None
         with self._courier.changed:
             self._courier.check_open()

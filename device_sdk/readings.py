@@ -18,10 +18,10 @@ from device_sdk.trust import Roster
 from device_sdk.unseal import UnreadableError
 from device_sdk.wire import cbor
 from device_sdk.wire.anonymous import AnyHeader
-from device_sdk.wire.anonymous_header import AnonymousHeader
 from device_sdk.wire.errors import WireError
+from device_sdk.wire.header import Header
 from device_sdk.wire.limits import POINT_SIZE
-from device_sdk.wire.reading_policy import MAX_STEPS, REQUIRE, ReadingPolicy
+from device_sdk.wire.reading_policy import MAX_STEPS, REQUIRE, ReadingPolicy, ReadingRule
 
 CONTENT_TYPE = "application/sealgate-reading+cbor"
 _DIVISION = Context(prec=60, rounding=ROUND_05UP, traps=[])
@@ -39,16 +39,20 @@ class CommitmentMismatchError(UnreadableError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """A reading that its sender proved to be in the range of ``policy``, opened and checked."""
+    """A number on a channel for readings: it is the one that the message commits to, and in the
+    range of the policy that the message names. Who has verified a proof of that is the gateway."""
 
-    value: Decimal
+    value: Decimal = field(repr=False)
     """In ``unit``, with as many decimals as the policy's step has."""
     unit: str
     policy: ReadingPolicy
-    """The owner's policy by which it was sealed."""
+    """By which it was sealed."""
     is_current: bool
-    """Whether that is the channel's present policy, by this device's roster."""
-    steps: int = field(repr=False)
+    """Whether that is the channel's present policy, by this device's roster. Else it is one from
+    before or after it, by the sender's word."""
+    is_required: bool
+    """Whether the channel lets no reading through but by its present policy, proved, and this is by
+    it. Where it only observes, the sender need not have proved anything."""
 
     def text(self) -> str:
         """Return the value in decimal notation, without the unit."""
@@ -125,39 +129,43 @@ def decode(payload: bytes) -> tuple[int, bytes]:
 
 
 def open_reading(header: AnyHeader, payload: bytes, roster: Roster) -> Reading | None:
-    """Return the reading in an opened message; None if the message says that it has none.
+    """Return the reading in an opened message.
+
+    None if the message is none, and where the reader's roster has no rule for readings, as for
+    direct messages: there nobody but its sender has said what the number means.
 
     Raises:
         CommitmentMismatchError: it is not what the header commits to.
         ProofsNotInstalledError: what calculates with commitments is not installed here.
     """
-    if isinstance(header, AnonymousHeader) or header.reading is None:
-        if header.content_type != CONTENT_TYPE:
-            return None
-        raise CommitmentMismatchError("a reading without a commitment")
-    if header.content_type != CONTENT_TYPE:
-        raise CommitmentMismatchError("a commitment without a reading")
+    rule = _rule_of(roster, header.channel)
+    if rule is None or not isinstance(header, Header):
+        return None
+    if header.reading is None and header.content_type != CONTENT_TYPE:
+        return None
+    if header.reading is None or header.content_type != CONTENT_TYPE:
+        raise CommitmentMismatchError("a reading without a commitment, or the other way round")
     # Most devices never see a reading, and need not have what checks one.
     from device_sdk.proofs import sealed_reading
 
+    policy = header.reading.policy
+    if rule.policy.version == policy.version and rule.policy != policy:
+        raise CommitmentMismatchError("the policy is not the owner's")
     try:
         steps, blinding = decode(payload)
     except WireError:
         raise CommitmentMismatchError("the content is no reading") from None
     if not sealed_reading.opens(header, steps=steps, blinding=blinding):
         raise CommitmentMismatchError("the content is not what the header commits to")
-    policy, present = header.reading.policy, _present_policy(roster, header.channel)
-    if present is not None and present.version == policy.version and present != policy:
-        raise CommitmentMismatchError("the policy is not the owner's")
     return Reading(
         value=policy.value_of(steps),
         unit=policy.unit,
         policy=policy,
-        is_current=present == policy,
-        steps=steps,
+        is_current=rule.policy == policy,
+        is_required=rule.policy == policy and rule.mode == REQUIRE,
     )
 
 
-def _present_policy(roster: Roster, channel: str) -> ReadingPolicy | None:
+def _rule_of(roster: Roster, channel: str) -> ReadingRule | None:
     entry = roster.channels.get(channel)
-    return None if entry is None or entry.reading is None else entry.reading.policy
+    return None if entry is None else entry.reading

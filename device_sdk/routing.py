@@ -24,6 +24,7 @@ from device_sdk.purse import Purse
 from device_sdk.queries import Queries
 from device_sdk.reader_keys import ReaderKeys
 from device_sdk.roster_cache import RosterCache
+from device_sdk.totals_store import TotalsStore
 from device_sdk.trust import Pin, Roster
 from device_sdk.trusted_time import TrustedTime
 from device_sdk.unnamed import Unnamed
@@ -70,6 +71,7 @@ class Parts:
     unnamed: Unnamed
     own_keys: OwnKeys
     certificate: OwnCertificate
+    totals: TotalsStore
 
 
 class Router:

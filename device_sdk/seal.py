@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 
@@ -60,7 +60,7 @@ class CommittedReading:
 
     message_id: bytes
     committed: Committed
-    prove: Callable[[Header, bytes], bytes]
+    prove: Callable[[Header, bytes], bytes] = field(repr=False)
     """From header and digest to the proof."""
 
 

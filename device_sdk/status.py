@@ -58,6 +58,8 @@ class Status:
     is_roster_valid: bool
     is_admitted: bool
     """Whether the roster lists this device as active with its present identity."""
+    reading_channels: tuple[str, ...]
+    """Channels for readings that this device sends to or reads."""
     reader_keys: tuple[ReaderKeyStatus, ...]
     """Oldest first."""
     gateway: GatewayStatus | None

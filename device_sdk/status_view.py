@@ -24,6 +24,7 @@ def status_of(courier: Courier, copies_waiting: int | None) -> Status:
         roster_expires=as_datetime(roster.expires) if roster else None,
         is_roster_valid=roster is not None and moment.now < roster.expires,
         is_admitted=roster is not None and _is_admitted(parts, roster, moment),
+        reading_channels=_reading_channels(parts.keystore.name, roster) if roster else (),
         reader_keys=tuple(
             ReaderKeyStatus(
                 serial=own.statement.serial,
@@ -47,6 +48,14 @@ def _is_admitted(parts: Parts, roster: Roster, moment: Moment) -> bool:
     return (
         roster.is_active(name, moment.now)
         and parts.keystore.identity.spki in roster.devices[name].identities
+    )
+
+
+def _reading_channels(name: str, roster: Roster) -> tuple[str, ...]:
+    return tuple(
+        channel
+        for channel, entry in sorted(roster.channels.items())
+        if entry.reading is not None and name in (*entry.readers, *entry.senders)
     )
 
 

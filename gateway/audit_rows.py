@@ -21,6 +21,7 @@ _RULES = (
     ("past_their_grace", "an outcome past its expiry and the grace after it", _SERVE),
     ("seen_and_cleared", "an outcome that its sender has seen", _REPORT),
     ("tombstones_past_their_expiry", "a tombstone that has expired", _SERVE),
+    ("registered_past_their_time", "a reading that is kept for totals for too long", _SERVE),
     ("token_keys_past_their_time", "a key for tokens whose time is over", _SERVE),
     ("tokens_of_nothing", "a token of nothing", _REPORT),
 )
@@ -37,7 +38,12 @@ def present(high_water: int, wall: int) -> int:
 
 def overdue_rows(connection: sqlite3.Connection, now: int) -> Iterator[Finding]:
     """Yield the rows that should be gone. ``now`` is the gateway's time, see `present`."""
-    times = {"expired": now - SLACK, "given_up": now - SLACK - Limits().outcome_grace}
+    limits, past = Limits(), now - SLACK
+    times = {
+        "expired": past,
+        "given_up": past - limits.outcome_grace,
+        "registered": past - limits.totals_kept,
+    }
     asked = queries("audit")
     for name, what, todo in _RULES:
         for sender, message_id, reader, size in connection.execute(asked[name], times).fetchall():

@@ -129,10 +129,14 @@ def _question(tx: Transaction, topic: Topic, payload: bytes, situation: Situatio
 
 
 def decide_examined(
-    tx: Transaction, arrival: Arrival, topics: Topics, situation: Situation, *, proved: bool
+    tx: Transaction,
+    arrival: Arrival,
+    topics: Topics,
+    situation: Situation,
+    examined: reading_rule.Examined,
 ) -> Decision:
     """Decide again about a message, now that its proof was looked at."""
-    decision = _send(tx, topics.parse(arrival.topic), arrival.payload, situation, proved)
+    decision = _send(tx, topics.parse(arrival.topic), arrival.payload, situation, examined)
     if decision.done:
         reached(f"{decision.done}-written")
     return decision
@@ -143,9 +147,9 @@ def _send(
     topic: Topic,
     payload: bytes,
     situation: Situation,
-    proved: bool | None = None,
+    examined: reading_rule.Examined | None = None,
 ) -> Decision:
-    held = hold.take_in(tx, topic, payload, situation, proved)
+    held = hold.take_in(tx, topic, payload, situation, examined)
     if held.question is not None:
         return Decision(question=held.question)
     if held.reason is None:

@@ -12,7 +12,7 @@ from device_sdk.trust import verify_excuse
 from device_sdk.wire.errors import WireError
 from device_sdk.wire.limits import CLOCK_SKEW
 from device_sdk.wire.notice import SENDER_REVOKED
-from gateway import events
+from gateway import events, totals_register
 from gateway.clear import forget_if_cleared
 from gateway.effects import NOTHING, Effects, Tell, merged
 from gateway.errors import LedgerDamagedError
@@ -44,12 +44,14 @@ def sweep(tx: Transaction, situation: Situation, limit: int = 256) -> Swept:
     done = [*_expire(tx, situation.now, limit), *_stop_waiting(tx, situation, limit)]
     tombstones = tx.drop_tombstones(situation.now, limit)
     devices = tuple(tx.drop_key_statements(situation.now - CLOCK_SKEW))
+    readings = totals_register.tidy(tx, situation, limit)
     keys = tx.drop_token_keys(situation.now)
-    if done or tombstones or devices or keys:
+    if done or tombstones or devices or readings or keys:
         # What ends by time stores its time with it: no older clock can bring it back.
         tx.set_high_water(max(tx.high_water(), situation.now))
-    effects = merged([*done, Effects(keys=devices, erase=bool(tombstones or devices or keys))])
-    return Swept(effects=effects, more=bool(done or tombstones))
+    erase = bool(tombstones or devices or readings or keys)
+    effects = merged([*done, Effects(keys=devices, erase=erase)])
+    return Swept(effects=effects, more=bool(done or tombstones or readings))
 
 
 def _revoke(tx: Transaction, situation: Situation, limit: int) -> list[Effects]:

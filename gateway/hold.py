@@ -13,7 +13,7 @@ from device_sdk.wire.header import Header
 from device_sdk.wire.notice import Event
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.topics import Topic
-from gateway import events, reading_rule, tokens
+from gateway import events, reading_rule, tokens, totals_register
 from gateway.copies import RETRY
 from gateway.effects import NOTHING, Effects, Tell
 from gateway.lifecycle import (
@@ -23,8 +23,8 @@ from gateway.lifecycle import (
     SlotState,
     message_after,
 )
-from gateway.reading_rule import Found, Question
-from gateway.receive import Accepted, Refused, check, unpack
+from gateway.reading_rule import Examined, Found, Question
+from gateway.receive import Accepted, Refused, Unpacked, check, unpack
 from gateway.settle import close_if_settled
 from gateway.situation import Situation
 from gateway.store.port import Reading, Transaction
@@ -67,11 +67,11 @@ def take_in(
     topic: Topic,
     payload: bytes,
     situation: Situation,
-    proved: bool | None = None,
+    examined: Examined | None = None,
 ) -> Held:
     """Receive and hold one envelope. It never raises over what came, so batches may share a ``tx``.
 
-    ``proved`` is what came of the question that was asked about this very envelope.
+    ``examined`` is what came of the question that was asked about this very envelope.
 
     A message that is known with the same digest is answered before any other check (PROTOCOL
     13.8): it was accepted once, and what has changed since is not its sender's doing.
@@ -82,7 +82,8 @@ def take_in(
     known = _known(tx, unpacked.key, unpacked.digest)
     if known is not None and known.holding is not Holding.REFUSED:
         return known
-    if unpacked.envelope.proof and unpacked.key.sender in situation.suspended:
+    is_examined = examined in (Examined.RIGHT, Examined.WRONG)
+    if not is_examined and _is_suspended(tx, unpacked, situation):
         return _refuse_for(unpacked.key, unpacked.digest, Reason.QUOTA)
     accepted = check(
         unpacked,
@@ -92,30 +93,56 @@ def take_in(
     )
     if isinstance(accepted, Refused):
         return _refuse(accepted)
-    return known or _hold(tx, accepted, situation, proved)
+    return known or _hold(tx, accepted, situation, examined)
 
 
-def _hold(tx: Transaction, accepted: Accepted, situation: Situation, proved: bool | None) -> Held:
+def _is_suspended(tx: Reading, unpacked: Unpacked, situation: Situation) -> bool:
+    """Whether it would be refused after all other checks, which a flood is not worth."""
+    header, roster = unpacked.envelope.body.header, situation.roster
+    return (
+        unpacked.key.sender in situation.suspended
+        and bool(unpacked.envelope.proof)
+        and roster is not None
+        and reading_rule.is_required(header, roster)
+        and not _is_partial(tx, unpacked.key)  # which is not judged again
+    )
+
+
+def _is_partial(tx: Reading, key: MessageKey) -> bool:
+    message = tx.message(key)
+    return message is not None and message.state is MessageState.PARTIAL
+
+
+def _hold(
+    tx: Transaction, accepted: Accepted, situation: Situation, examined: Examined | None
+) -> Held:
     token = accepted.anonymous
     if token is not None and tokens.is_spent_elsewhere(tx, token, accepted.digest):
         return _refuse_for(accepted.key, accepted.digest, Reason.TOKEN_SPENT)
     partial = tx.message(accepted.key)
-    if partial is None and _is_over_quota(tx, accepted, situation):
+    if partial is not None:  # it was judged when it came first (PROTOCOL 17.3)
+        return _complete(tx, partial, accepted, situation.now)
+    if _is_over_quota(tx, accepted, situation):
         return _refuse_for(accepted.key, accepted.digest, Reason.QUOTA)
-    roster, header, found = situation.roster, accepted.header, None
-    if roster is not None and isinstance(header, Header) and reading_rule.has_rule(header, roster):
-        finding = reading_rule.find(header, accepted.proof, roster, proved)
-        if finding is None:
-            return _ask(accepted, header)
-        found = Found(channel=header.channel, finding=finding)
-        reason = reading_rule.refusal(finding, header, roster)
-        if reason is not None:
-            return replace(_refuse_for(accepted.key, accepted.digest, reason), found=found)
-    if partial is not None:
-        held = _complete(tx, partial, accepted, situation.now)
-    else:
+    roster, header = situation.roster, accepted.header
+    if (
+        roster is None
+        or not isinstance(header, Header)  # an anonymous message is no reading
+        or not reading_rule.has_rule(header, roster)
+    ):
+        return _hold_new(tx, accepted, situation.now)
+    if examined is None and accepted.key.sender in situation.suspended:
+        examined = Examined.SKIPPED
+    finding = reading_rule.find(accepted, roster, examined)
+    if finding is None:
+        return _ask(accepted, header)
+    reason = reading_rule.refusal(finding, header, roster)
+    if reason is None:
         held = _hold_new(tx, accepted, situation.now)
-    return held if found is None else replace(held, found=found)
+        totals_register.enter(tx, accepted, finding, situation)
+    else:
+        held = _refuse_for(accepted.key, accepted.digest, reason)
+    return replace(held, found=Found(channel=header.channel, finding=finding))
 
 
 def _is_over_quota(tx: Reading, accepted: Accepted, situation: Situation) -> bool:

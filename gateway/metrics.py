@@ -4,10 +4,12 @@ No listener: a gateway opens no port for it. Names and channels of the roster ar
 so that nobody who sends can make figures without end.
 """
 
+import os
+import tempfile
 from pathlib import Path
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, write_to_textfile
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 
 from device_sdk.wire.reasons import Reason
 from gateway.decide import Decision
@@ -52,10 +54,23 @@ class Metrics:
         if self._file is None:
             return
         try:
-            write_to_textfile(str(self._file), self.registry)
+            _replace(self._file, generate_latest(self.registry))
         except OSError as error:
             if not self._is_failing:
                 self._log.error("metrics_not_written", file=str(self._file), reason=str(error))
             self._is_failing = True
         else:
             self._is_failing = False
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file that others may read, whole or not at all, through nobody's link."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
+        try:
+            new.write(data)
+            new.flush()
+            os.fchmod(new.fileno(), 0o644)
+            Path(new.name).replace(path)
+        except BaseException:
+            Path(new.name).unlink(missing_ok=True)
+            raise

@@ -11,6 +11,7 @@ from functools import partial
 import structlog
 
 from device_sdk.wire.errors import SealgateError
+from device_sdk.wire.limits import DAY
 from device_sdk.wire.topics import Topics
 from gateway import logs
 from gateway.bundle import BundleWatch, pin_root
@@ -238,6 +239,7 @@ def _limits(settings: Settings) -> Limits:
         max_payload=settings.max_payload,
         max_readers=settings.max_readers,
         max_lifetime=settings.max_lifetime,
+        totals_kept=settings.totals_days * DAY,
     )
 
 

@@ -15,7 +15,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from device_sdk.wire.limits import MAX_LIFETIME, MAX_PAYLOAD, MAX_READERS
+from device_sdk.wire.limits import (
+    DAY,
+    MAX_LIFETIME,
+    MAX_PAYLOAD,
+    MAX_READERS,
+    TOTALS_KEPT,
+)
 from device_sdk.wire.topics import DEFAULT_PREFIX
 from gateway.access import check_prefix
 from gateway.errors import GatewayError
@@ -65,6 +71,8 @@ class Settings(BaseSettings):
     max_payload: Annotated[int, Field(ge=1, le=MAX_PAYLOAD)] = MAX_PAYLOAD
     max_readers: Annotated[int, Field(ge=1, le=MAX_READERS)] = MAX_READERS
     max_lifetime: Annotated[int, Field(ge=60, le=MAX_LIFETIME)] = MAX_LIFETIME
+    totals_days: Annotated[int, Field(ge=1, le=TOTALS_KEPT // DAY)] = TOTALS_KEPT // DAY
+    """How long commitments to readings are kept, on channels whose owner allows totals."""
 
     state_interval: Seconds = 30.0
     """Between two signed states."""

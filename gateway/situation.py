@@ -24,6 +24,10 @@ class Limits:
     """Bytes held for one sender."""
     outcome_grace: int = 7 * wire_limits.DAY
     """How long after exp an outcome waits for its sender to take note of it."""
+    totals_kept: int = wire_limits.TOTALS_KEPT
+    """How long a reading stays in the register, from when it was held."""
+    daily_readings: int = 10_000
+    """Readings of one sender that enter the register on one day: one in nine seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

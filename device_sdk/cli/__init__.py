@@ -2,7 +2,7 @@
 
 import typer
 
-from device_sdk.cli import doctor, enrolment, evidence, mail
+from device_sdk.cli import doctor, enrolment, evidence, mail, totals
 from device_sdk.cli.doctor import examine
 
 app = typer.Typer(rich_markup_mode=None)
@@ -30,6 +30,7 @@ app.command(epilog="Example: sealgate device status --dir ./thermo-1")(mail.stat
 app.command(epilog="Example: sealgate device evidence --dir ./thermo-1 --out ./evidence")(
     evidence.evidence
 )
+app.add_typer(totals.app, name="totals", no_args_is_help=True)
 app.command(epilog="Example: sealgate device doctor --dir ./thermo-1")(doctor.doctor)
 
 __all__ = ["app", "examine"]

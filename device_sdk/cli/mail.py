@@ -5,11 +5,11 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from device_sdk.cli.opening import open_device
 from device_sdk.cli.terminal import (
     AsJson,
     Broker,
@@ -108,7 +108,7 @@ def send(
     life = None if lifetime is None else _lifetime(lifetime)
     number = None if reading is None else _number(reading)
     content = "" if payload is None else _payload(payload)
-    with _open(ctx, directory, passphrase_file, broker, password_file, ca) as opened:
+    with open_device(ctx, directory, passphrase_file, broker, password_file, ca) as opened:
         if number is not None and channel is not None:
             sent = opened.send_reading(number, channel=channel, lifetime=life, timeout=timeout)
         else:
@@ -162,7 +162,7 @@ def read(
 
     terminal: Terminal = ctx.obj
     show = _json_printer(terminal) if as_json else _text_printer(terminal)
-    with _open(ctx, directory, passphrase_file, broker, password_file, ca) as opened:
+    with open_device(ctx, directory, passphrase_file, broker, password_file, ca) as opened:
         if (count is not None or follow) and (why := silence(opened)):
             terminal.warn(f"{why}; waiting all the same")
         if count is not None:
@@ -203,7 +203,7 @@ def sent(
     from device_sdk.cli.output import SENT_COLUMNS, outcome_as_lines, sent_as_json, sent_as_row
 
     terminal: Terminal = ctx.obj
-    with _open(ctx, directory, passphrase_file, broker, password_file, ca) as opened:
+    with open_device(ctx, directory, passphrase_file, broker, password_file, ca) as opened:
         _refresh(terminal, opened, timeout)
         records = opened.sent(limit) if message_id is None else [opened.record(message_id)]
     if as_json:
@@ -240,31 +240,13 @@ def status(
     from device_sdk.cli.output import status_as_json, status_as_lines
 
     terminal: Terminal = ctx.obj
-    with _open(ctx, directory, passphrase_file, broker, password_file, ca) as opened:
+    with open_device(ctx, directory, passphrase_file, broker, password_file, ca) as opened:
         now = opened.status(timeout)
     if as_json:
         terminal.json(status_as_json(now))
         return
     for line in status_as_lines(now):
         terminal.say(line)
-
-
-def _open(
-    ctx: typer.Context,
-    directory: Path,
-    passphrase_file: Path | None,
-    broker: str | None,
-    password_file: Path | None,
-    ca: Path | None,
-) -> "Device":
-    from device_sdk.device import Device
-    from device_sdk.file_vault import IDENTITY_FILE
-
-    terminal: Terminal = ctx.obj
-    passphrase = terminal.passphrase(passphrase_file, key_file=directory / IDENTITY_FILE)
-    return Device.open(
-        directory, broker=broker, passphrase=passphrase, password_file=password_file, ca=ca
-    )
 
 
 def _lifetime(text: str) -> timedelta:

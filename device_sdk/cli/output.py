@@ -51,6 +51,7 @@ def _reading(message: Message) -> dict[str, Any]:
             "step": f"{policy.step:f}",
             "policy_version": policy.version,
             "is_current": reading.is_current,
+            "is_required": reading.is_required,
         }
     }
 

@@ -98,7 +98,7 @@ def prove(
     known = _range(low, high)
     if not low <= value <= high:
         raise OutOfRangeError(f"the value is not from {low} to {high}")
-    if not is_blinding(blinding) or blinding == bytes(_SIZE):
+    if not is_blinding(blinding) or hmac.compare_digest(blinding, bytes(_SIZE)):
         raise MalformedProofError("blinding", expected="a canonical scalar, not zero")
     draw = draw or _group.random_scalar
     bits = digits(value - low, known.weights)

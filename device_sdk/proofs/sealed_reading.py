@@ -46,6 +46,9 @@ def opens(header: Header, *, steps: int, blinding: bytes) -> bool:
     reading = header.reading
     if reading is None or not reading.policy.low <= steps <= reading.policy.high:
         return False
+    # Nobody honest has an identity for a commitment, or hides nothing (PROTOCOL 20.1).
+    if not pedersen.is_commitment(reading.commitment) or not any(blinding):
+        return False
     return pedersen.opens(reading.commitment, steps, blinding)
 
 

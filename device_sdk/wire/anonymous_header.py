@@ -65,6 +65,11 @@ class AnonymousHeader:
         return ANONYMOUS
 
     @property
+    def reading(self) -> None:
+        """It is none: a proof about a reading names its sender (PROTOCOL 19.1)."""
+        return None
+
+    @property
     def sequence(self) -> int:
         """There are no numbers: they would tell which messages are of one device."""
         return 0

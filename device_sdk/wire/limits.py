@@ -49,6 +49,15 @@ MAX_STATEMENT = 8 * KIB
 MAX_BATCH = 256 * KIB
 """Any COSE_Sign1 that lists things: notice, query, seen, excuse."""
 
+MAX_TOTALS = 12 * KIB * KIB
+"""Requests for totals, and what trustees report about them (PROTOCOL 18). They go as files: the
+longest report, with MAX_TOTALS_ITEMS splits by RSA-4096 keys among eight trustees, takes 9 MB."""
+MAX_TOTALS_ITEMS = 5000
+"""Readings of one total: a month of quarters of an hour has 2,976."""
+TOTALS_KEPT = 90 * DAY
+"""How long readings can be totalled: a month's bill, and two to ask for it. What blinds them is
+erased soon after, so that nobody can open them later."""
+
 MAX_ROSTER_PAGE = 256 * KIB
 MAX_ROSTER_PAGES = 200
 MAX_SUCCESSIONS = 16

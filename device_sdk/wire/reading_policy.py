@@ -49,6 +49,11 @@ class ReadingPolicy:
         """How many units one step is."""
         return Decimal(self.mantissa).scaleb(self.exponent, _EXACT)
 
+    @property
+    def proof_size(self) -> int:
+        """How many bytes a proof for this range has (PROTOCOL 20.4)."""
+        return 128 * (self.high - self.low).bit_length() + 64
+
     def value_of(self, steps: int) -> Decimal:
         """Return a number of steps in units, with as many decimals as a step has."""
         return Decimal(steps * self.mantissa).scaleb(self.exponent, _EXACT)

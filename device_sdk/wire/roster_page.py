@@ -20,16 +20,17 @@ from device_sdk.wire.limits import (
     MAX_ROSTER_PAGES,
 )
 from device_sdk.wire.names import DIRECT, as_name
-from device_sdk.wire.reading_policy import ReadingRule
+from device_sdk.wire.reading_policy import REQUIRE, ReadingRule
 from device_sdk.wire.roster_head import RosterHead
 from device_sdk.wire.suites import SPKI_LIMIT, load_verify_key
+from device_sdk.wire.totals_rule import TotalsRule
 
 ROLE_DEVICE, ROLE_GATEWAY = "device", "gateway"
 ROLES = (ROLE_DEVICE, ROLE_GATEWAY)
 _MAX_IDENTITIES = 8
 
 _IDENTITIES, _ROLES, _NOT_AFTER, _REVOKED_AT = range(1, 5)
-_READERS, _SENDERS, _LIFETIME, _READING, _ANONYMOUS = range(1, 6)
+_READERS, _SENDERS, _LIFETIME, _READING, _ANONYMOUS, _TOTALS = range(1, 7)
 _DEVICES, _CHANNELS = range(1, 3)
 
 
@@ -98,6 +99,8 @@ class ChannelEntry:
     """Default lifetime of its messages in seconds."""
     reading: ReadingRule | None = None
     """What is demanded of its messages, if they are to be readings (PROTOCOL 17)."""
+    totals: TotalsRule | None = None
+    """What may be added up of its readings (PROTOCOL 18)."""
     anonymous: AnonymousRule | None = None
     """With it the channel takes anonymous messages only (PROTOCOL 19)."""
 
@@ -112,23 +115,31 @@ class ChannelEntry:
             fields[_READING] = self.reading.to_cbor()
         if self.anonymous is not None:
             fields[_ANONYMOUS] = self.anonymous.to_cbor()
+        if self.totals is not None:
+            fields[_TOTALS] = self.totals.to_cbor()
         return fields
 
     @classmethod
     def parse(cls, value: Any) -> Self:
         """Return the entry from decoded CBOR. Raises MalformedError."""
         what = "roster.channel"
-        optional = (_READING, _ANONYMOUS)
+        optional = (_READING, _ANONYMOUS, _TOTALS)
         fields = cbor.as_map(value, what, (_READERS, _SENDERS, _LIFETIME), optional)
         if _READING in fields and _ANONYMOUS in fields:
             raise MalformedError(what, expected="readings or anonymity", got="both")
-        return cls(
+        entry = cls(
             readers=_parse_names(fields[_READERS], f"{what}.readers"),
             senders=_parse_names(fields[_SENDERS], f"{what}.senders"),
             lifetime=cbor.as_uint(fields[_LIFETIME], f"{what}.lifetime", most=MAX_LIFETIME),
             reading=ReadingRule.parse(fields[_READING]) if _READING in fields else None,
             anonymous=(AnonymousRule.parse(fields[_ANONYMOUS]) if _ANONYMOUS in fields else None),
+            totals=TotalsRule.parse(fields[_TOTALS]) if _TOTALS in fields else None,
         )
+        # What is not proved to be in range could pass for any total.
+        proved = entry.reading is not None and entry.reading.mode == REQUIRE
+        if entry.totals is not None and not proved:
+            raise MalformedError(f"{what}.totals", expected="readings in mode require", got="none")
+        return entry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -208,7 +208,7 @@ def show(ctx: typer.Context, directory: FleetDirectory, as_json: AsJson = False)
     if overview.channels:
         terminal.say("")
         terminal.table(
-            ["channel", "readers", "senders", "held for", "readings", "anonymous"],
+            ["channel", "readers", "senders", "held for", "readings", "totals", "anonymous"],
             [
                 [
                     channel.name,
@@ -216,6 +216,7 @@ def show(ctx: typer.Context, directory: FleetDirectory, as_json: AsJson = False)
                     " ".join(channel.senders),
                     duration(channel.lifetime),
                     channel.readings or "-",
+                    channel.totals or "-",
                     channel.anonymous or "-",
                 ]
                 for channel in overview.channels

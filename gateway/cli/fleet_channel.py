@@ -45,10 +45,7 @@ class Mode(StrEnum):
 
 
 @app.command(
-    "set",
-    epilog="Examples: sealgate fleet channel set ./fleet air --reader hub --sender thermo-1; "
-    "sealgate fleet channel set ./fleet air --reading celsius --scale 0.1 --range=-40..125 "
-    "--mode require; sealgate fleet channel set ./fleet box --anonymous --tokens 5 --epoch 7d",
+    "set", epilog="Example: sealgate fleet channel set ./fleet air --reader hub --sender thermo-1"
 )
 def set_(
     ctx: typer.Context,
@@ -83,6 +80,27 @@ def set_(
             show_default="observe",
         ),
     ] = None,
+    totals: Annotated[
+        bool | None,
+        typer.Option(
+            "--totals/--no-totals",
+            help="Its readings may be added up: bills of each device, or with --trustee sums.",
+        ),
+    ] = None,
+    epoch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="One total of each: 15m, 1h; or the period of tokens, 7d [1d]."
+        ),
+    ] = None,
+    least: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Least readings of a bill, or devices of a sum [10]."),
+    ] = None,
+    trustee: Annotated[
+        list[str] | None,
+        typer.Option("--trustee", metavar="DEVICE", help="Adds up shares; two or more."),
+    ] = None,
     anonymous: Annotated[
         bool | None,
         typer.Option(
@@ -94,9 +112,6 @@ def set_(
         int | None,
         typer.Option(metavar="NUMBER", help="Messages of one sender in a period [24]."),
     ] = None,
-    epoch: Annotated[
-        str | None, typer.Option(metavar="TIME", help="The period, an hour to 30 days [1d].")
-    ] = None,
     valid_days: ValidDays = 365,
     dry_run: DryRun = False,
     passphrase_file: PassphraseFile = None,
@@ -105,18 +120,19 @@ def set_(
     """Make a channel, or change one: whatever is not named stays as it is.
 
     A rule for readings (experimental) is given by --reading, --scale, --range and --mode; another
-    one refuses readings by the former that are still on their way. An anonymous channel
-    (experimental) takes only messages that do not name their sender, so many in each period.
+    one refuses readings by the former that are still on their way. Totals (experimental) need
+    readings in mode require. An anonymous channel (experimental) takes only messages that do not
+    name their sender, so many in each period. Devices and gateways that are older than these rules
+    refuse a roster with one: update all of them first.
     """
     from gateway.owner import changes
     from gateway.owner.anonymous_rules import AnonymityWish, set_anonymous_rule
     from gateway.owner.reading_rules import RuleWish, set_reading_rule
+    from gateway.owner.totals_rules import TotalsWish, set_totals_rule
 
     seconds = None if lifetime is None else as_lifetime(lifetime)
     wish = RuleWish(unit=reading, scale=scale, span=span, mode=mode and mode.value)
-    anonymity = AnonymityWish(
-        anonymous=anonymous, epoch=None if epoch is None else as_lifetime(epoch), tokens=tokens
-    )
+    period = None if epoch is None else as_lifetime(epoch)
 
     def edit(members: "Members", version: int) -> "Members":
         changed = changes.set_channel(
@@ -124,7 +140,19 @@ def set_(
         )
         if not wish.is_empty:
             changed = set_reading_rule(changed, name, wish, version)
-        return changed if anonymity.is_empty else set_anonymous_rule(changed, name, anonymity)
+        is_of_tokens = bool(anonymous or tokens or changed.channels[name].anonymous)
+        anonymity = AnonymityWish(
+            anonymous=anonymous, epoch=period if is_of_tokens else None, tokens=tokens
+        )
+        if not anonymity.is_empty:
+            changed = set_anonymous_rule(changed, name, anonymity)
+        totals_wish = TotalsWish(
+            allowed=totals,
+            epoch=None if is_of_tokens else period,
+            least=least,
+            trustees=trustee or (),
+        )
+        return set_totals_rule(changed, name, totals_wish)
 
     change(
         ctx.obj,

@@ -25,6 +25,7 @@ from gateway.cli import (
     messages,
     serve,
     streams,
+    totals,
 )
 from gateway.cli.terminal import Terminal, printable
 
@@ -77,6 +78,7 @@ app.command("audit", epilog=audit.EXAMPLE)(audit.audit)
 app.add_typer(broker.app, name="broker", no_args_is_help=True)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command(_check_device))
 app.add_typer(messages.app, name="messages", no_args_is_help=True)
+app.add_typer(totals.app, name="totals", no_args_is_help=True)
 app.add_typer(
     typer.Typer(cls=_DeviceCommands, rich_markup_mode=None),
     name="device",

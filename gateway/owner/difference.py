@@ -10,6 +10,7 @@ from device_sdk.wire.limits import DAY
 from device_sdk.wire.reading_policy import ReadingRule
 from device_sdk.wire.roster_page import ChannelEntry, DeviceEntry
 from device_sdk.wire.suites import fingerprint
+from device_sdk.wire.totals_rule import TotalsRule
 from gateway.owner.signing import Members
 
 T = TypeVar("T")
@@ -122,6 +123,8 @@ def _channel_changes(old: ChannelEntry, new: ChannelEntry) -> tuple[str, ...]:
         details.append(f"lifetime {duration(new.lifetime)}")
     if old.reading != new.reading:
         details.append(f"readings: {describe(new.reading)}")
+    if old.totals != new.totals:
+        details.append(f"totals: {describe_totals(new.totals)}")
     if old.anonymous != new.anonymous:
         details.append(f"anonymous: {describe_anonymity(new.anonymous)}")
     return tuple(details)
@@ -134,6 +137,16 @@ def describe(rule: ReadingRule | None) -> str:
     policy = rule.policy
     low, high = policy.value_of(policy.low), policy.value_of(policy.high)
     return f"{rule.mode} {low:f}..{high:f} {policy.unit} in steps of {policy.step:f}"
+
+
+def describe_totals(rule: TotalsRule | None) -> str:
+    """Return what may be added up on a channel, for people."""
+    if rule is None:
+        return "none"
+    epoch = duration(rule.epoch)
+    if not rule.trustees:
+        return f"bills of {epoch} and more, {rule.least} readings of a price at least"
+    return f"sums of {epoch} over {rule.least} devices at least, by {' '.join(rule.trustees)}"
 
 
 def describe_anonymity(rule: AnonymousRule | None) -> str:

@@ -8,7 +8,7 @@ from device_sdk.trust import Roster
 from device_sdk.wire.roster_page import DeviceEntry
 from device_sdk.wire.suites import fingerprint
 from gateway.owner.bundle import PublicBundle
-from gateway.owner.difference import describe, describe_anonymity
+from gateway.owner.difference import describe, describe_anonymity, describe_totals
 from gateway.owner.errors import FleetError
 from gateway.owner.register import Register
 
@@ -41,6 +41,8 @@ class Channel:
     """Seconds for which its messages are held by default."""
     readings: str
     """What it demands of readings, for people; empty if nothing."""
+    totals: str
+    """What may be added up of them, for people; empty if nothing."""
     anonymous: str
     """How its senders stay unknown, for people; empty if they do not."""
 
@@ -90,6 +92,7 @@ def read_overview(directory: Path, *, now: int) -> Overview:
                 senders=entry.senders,
                 lifetime=entry.lifetime,
                 readings=describe(entry.reading) if entry.reading is not None else "",
+                totals=describe_totals(entry.totals) if entry.totals is not None else "",
                 anonymous=describe_anonymity(entry.anonymous) if entry.anonymous else "",
             )
             for name, entry in sorted(roster.channels.items())

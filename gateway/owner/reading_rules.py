@@ -56,6 +56,10 @@ def set_reading_rule(members: Members, name: str, wish: RuleWish, version: int) 
 
 def _rule(known: ReadingRule | None, wish: RuleWish, version: int) -> ReadingRule | None:
     if wish.mode == OFF:
+        if wish != RuleWish(mode=OFF):
+            raise NotChangedError(
+                "--mode off takes the rule away: it goes with no other of its options"
+            )
         return None
     mode = wish.mode or (OBSERVE if known is None else known.mode)
     if known is not None and wish.unit is None and wish.scale is None and wish.span is None:

@@ -17,6 +17,7 @@ from gateway.store.records import (
     CopyRef,
     Message,
     MessageKey,
+    Registered,
     Slot,
     StoredCopy,
     StoredKey,
@@ -145,6 +146,17 @@ class Reading(TokenReading, Protocol):
     def summaries(self, after: MessageKey | None, limit: int) -> list[tuple[MessageKey, Summary]]:
         """Return the messages that have a row, in the order of their keys, from after ``after``."""
 
+    def registered(
+        self, channel: str, start: int, until: int, limit: int, *, sender: str = ""
+    ) -> list[Registered]:
+        """Return readings with start <= iat < until, of one sender or all, by sender and id."""
+
+    def registered_on(self, sender: str, time: int) -> int:
+        """Return how many readings of a sender were entered on the day of a time, UTC."""
+
+    def registered_channels(self) -> list[str]:
+        """Return the channels that have readings in the register, sorted."""
+
 
 class Transaction(Reading, TokenChanges, Protocol):
     """What can be changed. Reads see what the same transaction wrote."""
@@ -210,6 +222,15 @@ class Transaction(Reading, TokenChanges, Protocol):
 
     def drop_tombstones(self, until: int, limit: int) -> int:
         """Drop tombstones with exp <= ``until``; return how many."""
+
+    def add_registered(self, reading: Registered) -> None:
+        """Enter a reading; nothing happens if its name is there: a message id counts once."""
+
+    def drop_registered(self, until: int, limit: int) -> int:
+        """Drop readings that were held at ``until`` or before; return how many."""
+
+    def drop_registered_channel(self, channel: str, limit: int) -> int:
+        """Drop readings of a channel; return how many."""
 
 
 class Ledger(Protocol):

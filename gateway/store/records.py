@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from device_sdk.wire.anonymous import SpentToken
 from device_sdk.wire.epoch_key import EpochKey
+from device_sdk.wire.reading_policy import ReadingPolicy
 from gateway.lifecycle import CopyState, MessageState, SlotState
 
 
@@ -162,6 +163,21 @@ class Summary:
     size: int
     held_at: int
     expires: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Registered:
+    """A reading that was proved to be in range, as totals need it. Nobody here knows its value."""
+
+    key: MessageKey
+    channel: str
+    sequence: int
+    issued: int
+    """The `iat` that its sender signed: it decides about the epoch."""
+    policy: ReadingPolicy
+    commitment: bytes
+    """32 bytes."""
+    held_at: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,11 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
+from device_sdk.wire import cbor
 from device_sdk.wire.anonymous import SpentToken
+from device_sdk.wire.errors import WireError
+from device_sdk.wire.limits import DAY
+from device_sdk.wire.reading_policy import ReadingPolicy
 from gateway.errors import LedgerDamagedError
 from gateway.lifecycle import CopyState, MessageState, SlotState
 from gateway.store.records import (
@@ -12,6 +16,7 @@ from gateway.store.records import (
     CopyRef,
     Message,
     MessageKey,
+    Registered,
     Slot,
     StoredCopy,
     StoredKey,
@@ -231,6 +236,24 @@ class SqliteReading(SqliteTokenReading):
     def unfinished_from(self, sender: str, limit: int) -> list[MessageKey]:
         return _keys(self._all("unfinished_from", sender=sender, limit=limit))
 
+    # ------------------------------------------------------------ the register of totals
+
+    def registered(
+        self, channel: str, start: int, until: int, limit: int, *, sender: str = ""
+    ) -> list[Registered]:
+        rows = self._all(
+            "registered", channel=channel, start=start, until=until, sender=sender, limit=limit
+        )
+        return [_registered(row) for row in rows]
+
+    def registered_on(self, sender: str, time: int) -> int:
+        return self._number("registered_on", sender=sender, day=time // DAY)
+
+    def registered_channels(self) -> list[str]:
+        return [channel for (channel,) in self._all("registered_channels")]
+
+    # ------------------------------------------------------------ for people
+
     def summaries(self, after: MessageKey | None, limit: int) -> list[tuple[MessageKey, Summary]]:
         sender, message_id = ("", b"") if after is None else (after.sender, after.message_id)
         rows = self._all("summaries", sender=sender, message_id=message_id, limit=limit)
@@ -250,6 +273,23 @@ class SqliteReading(SqliteTokenReading):
             expires=expires,
         )
         return MessageKey(sender, message_id), summary
+
+
+def _registered(row: Any) -> Registered:
+    sender, message_id, channel, sequence, issued, policy, commitment, held_at = row
+    try:
+        parsed = ReadingPolicy.parse(cbor.decode(policy, "policy", limit=len(policy)))
+    except WireError as error:
+        raise LedgerDamagedError("the ledger has a reading without its policy") from error
+    return Registered(
+        key=MessageKey(sender, message_id),
+        channel=channel,
+        sequence=int.from_bytes(sequence),
+        issued=issued,
+        policy=parsed,
+        commitment=commitment,
+        held_at=held_at,
+    )
 
 
 def _stored_key(row: Any) -> StoredKey:

@@ -1,5 +1,6 @@
 """The ledger's changes in SQL. Runs inside a transaction that `gateway.store.sqlite` began."""
 
+from device_sdk.wire.limits import DAY
 from gateway.errors import LedgerDamagedError
 from gateway.lifecycle import CopyState, MessageState, SlotState
 from gateway.store.records import (
@@ -7,6 +8,7 @@ from gateway.store.records import (
     CopyRef,
     Message,
     MessageKey,
+    Registered,
     Slot,
     StoredKey,
     StoredRoster,
@@ -15,6 +17,8 @@ from gateway.store.records import (
 )
 from gateway.store.sqlite_reading import SqliteReading
 from gateway.store.sqlite_tokens import SqliteTokenChanges
+
+_SEQUENCE_SIZE = 8
 
 
 class SqliteTransaction(SqliteReading, SqliteTokenChanges):
@@ -201,7 +205,33 @@ class SqliteTransaction(SqliteReading, SqliteTokenChanges):
         )
 
     def drop_tombstones(self, until: int, limit: int) -> int:
-        count = self._run("drop_tombstones", until=until, limit=limit).rowcount
+        return self._dropped(self._run("drop_tombstones", until=until, limit=limit).rowcount)
+
+    # ------------------------------------------------------------ the register of totals
+
+    def add_registered(self, reading: Registered) -> None:
+        self._run(
+            "add_registered",
+            channel=reading.channel,
+            sender=reading.key.sender,
+            message_id=reading.key.message_id,
+            sequence=reading.sequence.to_bytes(_SEQUENCE_SIZE),
+            issued=reading.issued,
+            policy=reading.policy.encode(),
+            commitment=reading.commitment,
+            held_at=reading.held_at,
+        )
+        self._run("count_registered", sender=reading.key.sender, day=reading.held_at // DAY)
+
+    def drop_registered(self, until: int, limit: int) -> int:
+        self._run("drop_register_days", day=until // DAY)
+        return self._dropped(self._run("drop_registered_until", until=until, limit=limit).rowcount)
+
+    def drop_registered_channel(self, channel: str, limit: int) -> int:
+        cursor = self._run("drop_registered_channel", channel=channel, limit=limit)
+        return self._dropped(cursor.rowcount)
+
+    def _dropped(self, count: int) -> int:
         self.dropped = self.dropped or count > 0
         return count
 

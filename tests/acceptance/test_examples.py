@@ -31,7 +31,13 @@ def run(home: Home, name: str, *arguments: str) -> str:
 
 
 def test_every_example_is_tested() -> None:
-    tested = {"json_order.py", "proved_reading.py", "read_forever.py", "send_load.py"}
+    tested = {
+        "json_order.py",
+        "metering.py",
+        "proved_reading.py",
+        "read_forever.py",
+        "send_load.py",
+    }
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
 

@@ -99,6 +99,7 @@ def test_channels_are_set_added_to_shown_and_removed(mail: Shell) -> None:
             "lifetime": 7 * 86400,
             "readings": "",
             "anonymous": "",
+            "totals": "",
         }
     ]
     assert "air" in mail.ok("fleet", "show", "./fleet").out.splitlines()[-1]
@@ -130,6 +131,7 @@ def test_a_channels_rule_for_readings_is_set_changed_shown_and_taken_back(mail: 
         "lifetime": 3 * 86400,
         "readings": f"require {rule}",
         "anonymous": "",
+        "totals": "",
     }
     assert f"require {rule}" in mail.ok("fleet", "show", "./fleet").out
     differs = mail.ok("fleet", "diff", "./fleet", "./theirs").out

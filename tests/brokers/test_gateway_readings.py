@@ -16,7 +16,7 @@ from device_sdk.wire.notice import EventKind
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.roster_page import ChannelEntry
 from device_sdk.wire.topics import Kind
-from gateway import examiner
+from gateway import suspicion
 from tests.brokers.gateway_bench import GatewayBench
 from tests.support.envelopes import NOW, TOPICS, SealedMessage
 from tests.support.readings import BLINDING, CELLAR, POLICY, PROOF_SIZE, committed, prover, rule
@@ -27,7 +27,7 @@ Prove = Callable[[Header, bytes], bytes]
 
 @pytest.fixture
 async def cellar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[GatewayBench]:
-    monkeypatch.setattr(examiner, "STRIKES", 100)  # it is heard to the end
+    monkeypatch.setattr(suspicion, "STRIKES", 100)  # it is heard to the end
     bench = GatewayBench(tmp_path, None)
     bench.fleet.channels = {
         CELLAR: ChannelEntry(
@@ -127,7 +127,7 @@ async def test_an_envelope_that_somebody_gave_another_proof_is_held_once_its_sen
 async def test_who_sends_wrong_proofs_slows_nobody_down_and_is_not_listened_to(
     cellar: GatewayBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(examiner, "STRIKES", 3)
+    monkeypatch.setattr(suspicion, "STRIKES", 3)
     thermo, phone = await cellar.device("thermo-1"), await cellar.device("phone")
     honest = prover(cellar.fleet.pin.fleet_id)
     flood = [seal(cellar, lambda *_: bytes(PROOF_SIZE)) for _ in range(20)]

@@ -33,6 +33,7 @@ except SealgateError as error:
     sys.exit(str(error))
 finally:
     assert "device_sdk.unseal" not in sys.modules
+    assert "rbcl" not in sys.modules  # of a fleet without readings nothing is to be proved
 """
 
 

@@ -13,6 +13,8 @@ from tests.vectors.operations import KINDS, OPERATIONS
 from tests.vectors.test_vectors import ALL
 
 FIELDS = {
+    "bill-answer": "data",
+    "bill-request": "data",
     "cbor": "data",
     "copy": "copy",
     "dishonest-copy": "copy",
@@ -34,7 +36,11 @@ FIELDS = {
     "roster": "bundle",
     "roster-page": "page",
     "seen": "data",
+    "split": "data",
     "state": "data",
+    "sum-answer": "data",
+    "sum-report": "data",
+    "sum-request": "data",
     "tree-head": "data",
     "unpad": "plaintext",
 }

@@ -16,6 +16,7 @@ from gateway.answer import Answer, Distrust, answer, note_seen, open_query, open
 from gateway.effects import Effects, merged
 from gateway.expire import sweep
 from gateway.hold import Held, take_in
+from gateway.reading_rule import Examined
 from gateway.situation import Limits, Situation
 from gateway.store.port import Ledger, Reading, Transaction
 from gateway.store.records import CopyRef, Message, MessageKey, Slot, Summary
@@ -80,12 +81,12 @@ class Mailroom:
         data: bytes = b"",
         topic: str = "",
         *,
-        proved: bool | None = None,
+        examined: Examined | None = None,
     ) -> Held:
-        """Take in an envelope; ``proved`` is what came of looking at its proof."""
+        """Take in an envelope; ``examined`` is what came of looking at its proof."""
         parsed = TOPICS.parse(topic or message.topic)
         data = data or message.data
-        return await self.run(lambda tx: take_in(tx, parsed, data, self.situation, proved))
+        return await self.run(lambda tx: take_in(tx, parsed, data, self.situation, examined))
 
     async def publish(self) -> list[tuple[CopyRef, bytes]]:
         """Publish all copies that are due, as the broker confirms them."""

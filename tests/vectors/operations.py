@@ -49,6 +49,9 @@ from device_sdk.wire.state import State
 from device_sdk.wire.ticket import Ticket
 from device_sdk.wire.token_request import TokenIssue, TokenRequest
 from device_sdk.wire.topics import Topics
+from device_sdk.wire.totals_bill import BillAnswer, BillRequest
+from device_sdk.wire.totals_share import Split
+from device_sdk.wire.totals_sum import SumAnswer, SumReport, SumRequest
 from device_sdk.wire.tree_head import TreeHead, leaf_of
 from tests.vectors.generate.fixed import private_key
 from tests.vectors.generate.records import plain
@@ -424,6 +427,8 @@ def verify_roster(given: Json) -> Json:
 
 OPERATIONS: dict[str, Callable[[Json], Json]] = {
     "anonymous-envelope": check_anonymous,
+    "bill-answer": record(BillAnswer),
+    "bill-request": record(BillRequest, ROLE_GATEWAY),
     "cbor": decode_cbor,
     "certificates": verify_certificate,
     "commitment": commit,
@@ -457,7 +462,11 @@ OPERATIONS: dict[str, Callable[[Json], Json]] = {
     "roster": verify_roster,
     "roster-page": decode_page,
     "seen": record(Seen),
+    "split": record(Split),
     "state": record(State, ROLE_GATEWAY),
+    "sum-answer": record(SumAnswer),
+    "sum-report": record(SumReport),
+    "sum-request": record(SumRequest, ROLE_GATEWAY),
     "ticket": open_ticket,
     "token-issue": decode_issue,
     "token-keys": record(TokenKeys, ROLE_GATEWAY),

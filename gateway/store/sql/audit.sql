@@ -37,6 +37,10 @@ WHERE m.state = 'seen'
 -- name: tombstones_past_their_expiry
 SELECT NULL, mark, '', length(mark) + length(digest_mark) FROM tombstones WHERE expires <= :expired
 
+-- name: registered_past_their_time
+SELECT sender, message_id, '', length(commitment) + length(policy) FROM register
+WHERE held_at <= :registered
+
 -- name: token_keys_past_their_time
 SELECT NULL, key_id, channel, length(seed) FROM token_keys WHERE erase_at <= :expired
 

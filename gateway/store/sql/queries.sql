@@ -270,6 +270,48 @@ ORDER BY m.sender, m.message_id LIMIT :limit
 -- name: owing
 SELECT reader FROM slots WHERE message = :id AND state = 'owed' ORDER BY reader
 
+-- name: add_registered
+INSERT INTO register
+    (channel, sender, message_id, sequence, issued, policy, commitment, held_at)
+VALUES
+    (:channel, :sender, :message_id, :sequence, :issued, :policy, :commitment, :held_at)
+ON CONFLICT (sender, message_id) DO NOTHING
+
+-- name: count_registered
+INSERT INTO register_days (sender, day, readings) VALUES (:sender, :day, 1)
+ON CONFLICT (sender, day) DO UPDATE SET readings = readings + 1
+
+-- name: registered_on
+SELECT readings FROM register_days WHERE sender = :sender AND day = :day
+
+-- name: drop_register_days
+DELETE FROM register_days WHERE day < :day
+
+-- name: registered
+SELECT sender, message_id, channel, sequence, issued, policy, commitment, held_at
+FROM register INDEXED BY register_by_time
+WHERE channel = :channel AND issued >= :start AND issued < :until
+  AND (:sender = '' OR sender = :sender)
+ORDER BY sender, message_id LIMIT :limit
+
+-- name: registered_channels
+WITH RECURSIVE known (channel) AS (
+    SELECT min(channel) FROM register
+    UNION ALL
+    SELECT (SELECT min(channel) FROM register WHERE channel > known.channel)
+    FROM known WHERE known.channel IS NOT NULL
+)
+SELECT channel FROM known WHERE channel IS NOT NULL
+
+-- name: drop_registered_until
+DELETE FROM register WHERE id IN
+    (SELECT id FROM (SELECT id, held_at FROM register ORDER BY id LIMIT :limit)
+     WHERE held_at <= :until)
+
+-- name: drop_registered_channel
+DELETE FROM register WHERE id IN
+    (SELECT id FROM register WHERE channel = :channel LIMIT :limit)
+
 -- name: token_key
 SELECT channel, begins, ends, public, seed, erase_at FROM token_keys WHERE key_id = :key_id
 

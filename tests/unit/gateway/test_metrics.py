@@ -1,5 +1,7 @@
 """The operator's figures, in a file that a collector picks up."""
 
+import os
+import threading
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -62,6 +64,18 @@ def test_the_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         assert 'finding="proved"} 1.0' in reading.read()
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.prom"]
     assert samples(file)["sealgate_readings_total", "cellar,proved"] == 2
+
+
+def test_nothing_is_written_through_a_link_that_somebody_else_has_made(tmp_path: Path) -> None:
+    file, precious = tmp_path / "metrics.prom", tmp_path / "precious"
+    precious.write_text("of somebody's")
+    links = [file, Path(f"{file}.{os.getpid()}.{threading.current_thread().ident}")]
+    for link in links:
+        link.symlink_to(precious)
+    Metrics(file).write()
+    assert precious.read_text() == "of somebody's"
+    assert not file.is_symlink()
+    assert samples(file) == {}
 
 
 def test_a_disk_that_fails_is_said_once_until_it_works_again(tmp_path: Path) -> None:

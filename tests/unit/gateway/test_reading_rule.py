@@ -4,17 +4,20 @@ from dataclasses import replace
 
 import pytest
 
+from device_sdk.proofs import range_proof
 from device_sdk.trust import Roster
 from device_sdk.wire.header import Header
-from device_sdk.wire.limits import DAY
+from device_sdk.wire.limits import DAY, MIN_PADDED
 from device_sdk.wire.reading_policy import OBSERVE, REQUIRE, ReadingPolicy
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.roster_page import ChannelEntry
-from gateway.reading_rule import Finding, find, has_rule, refusal, rule_of
+from gateway.reading_rule import Examined, Finding, find, has_rule, refusal, rule_of
+from gateway.receive import Accepted
 from tests.support.envelopes import Fleet
-from tests.support.readings import CELLAR, POLICY, committed, rule
+from tests.support.mailroom import key_of
+from tests.support.readings import CELLAR, POLICY, PROOF_SIZE, committed, rule
 
-PROOF = b"of it"
+PROOF = bytes(PROOF_SIZE)
 
 
 def roster(fleet: Fleet, mode: str = REQUIRE, policy: ReadingPolicy = POLICY) -> Roster:
@@ -23,9 +26,32 @@ def roster(fleet: Fleet, mode: str = REQUIRE, policy: ReadingPolicy = POLICY) ->
     return fleet.roster()
 
 
-def header(fleet: Fleet, channel: str = CELLAR, policy: ReadingPolicy | None = POLICY) -> Header:
+def header(fleet: Fleet, channel: str = CELLAR) -> Header:
+    found = accept(fleet, channel=channel).header
+    assert isinstance(found, Header)
+    return found
+
+
+def accept(
+    fleet: Fleet,
+    *,
+    channel: str = CELLAR,
+    policy: ReadingPolicy | None = POLICY,
+    proof: bytes = PROOF,
+    payload: bytes = b"21.5",
+) -> Accepted:
+    """Return a message to which nobody has any other objection."""
     reading = None if policy is None else committed(policy=policy)
-    return fleet.seal("thermo", ["hub"], channel=channel, reading=reading).envelope.body.header
+    message = fleet.seal("thermo", ["hub"], payload, channel=channel, reading=reading)
+    return Accepted(
+        key=key_of(message),
+        header=message.envelope.body.header,
+        digest=message.digest,
+        size=len(message.data),
+        copies=tuple(message.envelope.copies()),
+        excused={},
+        proof=proof,
+    )
 
 
 def test_only_channels_with_a_rule_have_one(fleet: Fleet) -> None:
@@ -41,16 +67,51 @@ def test_only_channels_with_a_rule_have_one(fleet: Fleet) -> None:
 def test_a_proof_is_looked_at_only_for_a_reading_by_the_present_policy(
     fleet: Fleet, mode: str
 ) -> None:
-    known = roster(fleet, mode)
-    mine, other = header(fleet), header(fleet, policy=None)
-    assert find(mine, PROOF, known, None) is None
-    assert find(mine, PROOF, known, True) is Finding.PROVED
-    assert find(mine, PROOF, known, False) is Finding.NOT_PROVED
-    # Without a proof there is nothing to look at, whatever somebody says of it.
-    for proved in (None, True, False):
-        assert find(mine, b"", known, proved) is Finding.NOT_PROVED
-        assert find(other, PROOF, known, proved) is Finding.ABSENT
-        assert find(other, b"", known, proved) is Finding.ABSENT
+    known, mine = roster(fleet, mode), accept(fleet)
+    assert {examined: find(mine, known, examined) for examined in (None, *Examined)} == {
+        None: None,
+        Examined.RIGHT: Finding.PROVED,
+        Examined.WRONG: Finding.NOT_PROVED,
+        Examined.SKIPPED: Finding.NOT_EXAMINED,
+    }
+    for examined in (None, *Examined):
+        for proof in (PROOF, b""):
+            other = accept(fleet, policy=None, proof=proof)
+            assert find(other, known, examined) is Finding.ABSENT
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"proof": b""},
+        {"proof": PROOF[:-1]},
+        {"proof": PROOF + b"\0"},
+        {"proof": PROOF[:-128]},
+        {"proof": PROOF + bytes(128)},
+        {"payload": bytes(MIN_PADDED)},
+        {"payload": bytes(262_144)},
+    ],
+    ids=lambda changes: ", ".join(f"{key} of {len(value)}" for key, value in changes.items()),
+)
+def test_what_can_be_told_by_its_length_is_not_looked_at_whatever_somebody_says_of_it(
+    fleet: Fleet, changes: dict[str, bytes]
+) -> None:
+    known, odd = roster(fleet), accept(fleet, **changes)  # type: ignore[arg-type]
+    for examined in (None, *Examined):
+        assert find(odd, known, examined) is Finding.NOT_PROVED
+
+
+def test_a_proof_is_as_long_as_its_own_policy_has_it(fleet: Fleet) -> None:
+    narrow = replace(POLICY, low=0, high=1)
+    known = roster(fleet, policy=narrow)
+    assert find(accept(fleet, policy=narrow, proof=bytes(128 + 64)), known, None) is None
+    assert find(accept(fleet, policy=narrow), known, None) is Finding.NOT_PROVED
+
+
+def test_a_proof_has_the_length_that_its_policy_says(fleet: Fleet) -> None:
+    for span in (1, 2, 3, 4, 1650, 2**32 - 1):
+        policy = replace(POLICY, low=-7, high=span - 7)
+        assert policy.proof_size == range_proof.proof_size(policy.low, policy.high)
 
 
 @pytest.mark.parametrize(
@@ -66,12 +127,12 @@ def test_a_proof_is_looked_at_only_for_a_reading_by_the_present_policy(
     ],
     ids=str,
 )
-@pytest.mark.parametrize("proved", [None, True])
+@pytest.mark.parametrize("examined", [None, *Examined])
 def test_a_reading_by_any_other_policy_is_none_of_this_channels(
-    fleet: Fleet, changes: dict[str, int | str], proved: bool | None
+    fleet: Fleet, changes: dict[str, int | str], examined: Examined | None
 ) -> None:
-    other = header(fleet, policy=replace(POLICY, **changes))  # type: ignore[arg-type]
-    assert find(other, PROOF, roster(fleet), proved) is Finding.POLICY_CHANGED
+    other = accept(fleet, policy=replace(POLICY, **changes))  # type: ignore[arg-type]
+    assert find(other, roster(fleet), examined) is Finding.POLICY_CHANGED
 
 
 def test_a_policy_that_is_newer_than_the_roster_is_unknown_and_no_fault_of_the_sender(
@@ -80,7 +141,7 @@ def test_a_policy_that_is_newer_than_the_roster_is_unknown_and_no_fault_of_the_s
     known = roster(fleet)
     versions = (known.version - 1, known.version, known.version + 1)
     policies = [replace(POLICY, version=version) for version in versions]
-    found = [find(header(fleet, policy=policy), PROOF, known, None) for policy in policies]
+    found = [find(accept(fleet, policy=policy), known, None) for policy in policies]
     assert found == [Finding.POLICY_CHANGED, Finding.POLICY_CHANGED, Finding.POLICY_UNKNOWN]
 
 
@@ -90,6 +151,7 @@ REASONS = {
     Finding.POLICY_CHANGED: Reason.POLICY_CHANGED,
     Finding.POLICY_UNKNOWN: Reason.POLICY_UNKNOWN,
     Finding.NOT_PROVED: Reason.PROOF_INVALID,
+    Finding.NOT_EXAMINED: Reason.QUOTA,
 }
 
 

@@ -171,6 +171,10 @@ def test_readers_senders_and_lifetime_that_are_not_named_stay_as_they_are() -> N
         (RuleWish(unit="celsius", scale="1.000000001", span="0..1.000000001"), "mantissa"),
         (RuleWish(unit="\N{DEGREE SIGN}C", span="0..9"), "unit"),
         (RuleWish(unit="x" * 33, span="0..9"), "unit"),
+        (
+            RuleWish(unit="celsius", scale="1." + "0" * 29 + "1", span="0..1." + "0" * 29 + "1"),
+            "exponent",
+        ),
         # What is not quite a whole step is none, however little is missing.
         (RuleWish(unit="celsius", span="0..9." + "0" * 29 + "1"), "whole steps of 1"),
         (RuleWish(unit="celsius", span="0..9." + "0" * 40 + "1"), "usual size"),
@@ -215,3 +219,9 @@ def test_a_rule_that_comes_changes_or_goes_is_shown_before_it_is_signed() -> Non
     assert lines(ruled, observed) == [f"~ channel air, readings: observe {rule}"]
     assert lines(ruled, MEMBERS) == ["~ channel air, readings: no rule"]
     assert lines(ruled, ruled) == []
+
+
+def test_a_rule_cannot_be_taken_away_and_given_in_one() -> None:
+    for also in (RuleWish(mode="off", unit="kelvin"), RuleWish(mode="off", span="0..1")):
+        with pytest.raises(NotChangedError, match="no other of its options"):
+            after(WISH, also)

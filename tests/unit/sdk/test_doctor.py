@@ -1,5 +1,6 @@
 """What a device's files and status say about its health."""
 
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,6 +73,7 @@ WELL = Status(
     roster_expires=as_datetime(NOW + 300 * DAY),
     is_roster_valid=True,
     is_admitted=True,
+    reading_channels=(),
     reader_keys=(
         ReaderKeyStatus(
             serial=1, not_before=as_datetime(NOW), not_after=as_datetime(NOW + 80 * DAY)
@@ -111,3 +113,17 @@ def test_each_thing_that_may_be_wrong_is_found() -> None:
     assert bad(WELL, NOW + 301) == {"clock": Verdict.WARNING}
     assert bad(WELL, NOW + 51 * DAY)["reader key"] is Verdict.WARNING
     assert bad(WELL, NOW + 80 * DAY)["reader key"] is Verdict.PROBLEM
+
+
+def test_what_proves_readings_is_missed_only_where_readings_are_sent_or_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert all(one.what != "proofs" for one in check_status(WELL, NOW))
+    member = replace(WELL, reading_channels=("cellar",))
+    (found,) = [one for one in check_status(member, NOW) if one.what == "proofs"]
+    assert found.verdict is Verdict.OK
+    monkeypatch.setitem(sys.modules, "rbcl", None)
+    (found,) = [one for one in check_status(member, NOW) if one.what == "proofs"]
+    assert found.verdict is Verdict.WARNING
+    assert "cellar" in found.found
+    assert "sealgate[proofs]" in found.found

@@ -8,6 +8,7 @@ import cbor2
 import pytest
 
 from device_sdk import NoReadingRuleError, OutOfRangeError, PayloadError, ReadingRequiredError
+from device_sdk.proofs import pedersen
 from device_sdk.proofs.group import RISTRETTO255
 from device_sdk.readings import (
     CONTENT_TYPE,
@@ -24,7 +25,7 @@ from device_sdk.readings import (
 from device_sdk.trust import Roster
 from device_sdk.wire.errors import MalformedError, TooLargeError
 from device_sdk.wire.header import Header
-from device_sdk.wire.reading_policy import MAX_STEPS, OBSERVE, ReadingPolicy
+from device_sdk.wire.reading_policy import MAX_STEPS, OBSERVE, Committed, ReadingPolicy
 from device_sdk.wire.roster_page import ChannelEntry
 from tests.support.fleet import NOW, Fleet
 from tests.support.readings import BLINDING, CELLAR, ORDER, POLICY, committed, content, rule
@@ -238,12 +239,12 @@ def test_a_reading_is_shown_in_its_unit_with_the_decimals_of_its_step(
     reading = open_reading(header_of(steps), content(steps), roster)
     assert reading is not None
     assert (reading.value, reading.text(), reading.unit) == (Decimal(text), text, "celsius")
-    assert (reading.policy, reading.steps, reading.is_current) == (POLICY, steps, True)
+    assert (reading.policy, reading.is_current, reading.is_required) == (POLICY, True, True)
 
 
 def test_a_large_step_is_shown_without_an_exponent(fleet: Fleet) -> None:
-    policy = replace(POLICY, exponent=3, mantissa=25, low=0, high=9, unit="W")
-    reading = open_reading(header_of(4, policy, channel="air"), content(4), fleet.roster())
+    policy = replace(POLICY, version=6, exponent=3, mantissa=25, low=0, high=9, unit="W")
+    reading = open_reading(header_of(4, policy), content(4), fleet.roster())
     assert reading is not None
     assert reading.text() == "100000"
 
@@ -260,15 +261,32 @@ def test_a_reading_by_another_policy_than_the_present_one_is_not_current(fleet: 
         reading = open_reading(older, content(), fleet.roster())
         assert reading is not None
         assert not reading.is_current
+        assert not reading.is_required
+
+
+def test_a_channel_that_only_observes_lets_through_what_nobody_has_proved(fleet: Fleet) -> None:
+    fleet.channels[CELLAR] = replace(fleet.channels[CELLAR], reading=rule(OBSERVE))
+    reading = open_reading(header_of(), content(), fleet.roster())
+    assert reading is not None
+    assert (reading.is_current, reading.is_required) == (True, False)
+
+
+def test_a_commitment_that_hides_nothing_is_no_honest_one(roster: Roster) -> None:
+    bare = Committed(policy=POLICY, commitment=pedersen.commit(215, bytes(32)))
+    identity = Committed(policy=POLICY, commitment=bytes(32))
+    for made, steps in ((bare, 215), (identity, 0)):
+        with pytest.raises(CommitmentMismatchError):
+            open_reading(replace(header_of(), reading=made), encode(steps, bytes(32)), roster)
 
 
 @pytest.mark.parametrize("channel", ["air", "direct", "unheard-of"])
-def test_where_the_owner_has_made_no_rule_no_reading_is_current(
+def test_where_the_owner_has_made_no_rule_a_message_is_no_reading(
     roster: Roster, channel: str
 ) -> None:
-    reading = open_reading(header_of(channel=channel), content(), roster)
-    assert reading is not None
-    assert not reading.is_current
+    # Nobody but its sender has said what unit, step and range are.
+    assert open_reading(header_of(channel=channel), content(), roster) is None
+    other = replace(POLICY, unit="bar")
+    assert open_reading(header_of(policy=other, channel=channel), content(), roster) is None
 
 
 SWAPPED = {

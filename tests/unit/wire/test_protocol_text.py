@@ -30,11 +30,16 @@ from device_sdk.wire.roster_head import RootSuccession, RosterHead
 from device_sdk.wire.state import State
 from device_sdk.wire.token_request import TokenRequest
 from device_sdk.wire.topics import Kind
+from device_sdk.wire.totals_bill import BillAnswer, BillRequest
+from device_sdk.wire.totals_share import Split
+from device_sdk.wire.totals_sum import SumAnswer, SumReport, SumRequest
 from device_sdk.wire.tree_head import TreeHead
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "device_sdk/wire/PROTOCOL.md").read_text()
 RECORDS: list[type[Record]] = [
+    BillAnswer,
+    BillRequest,
     Excuse,
     JoinRequest,
     KeyStatement,
@@ -48,7 +53,11 @@ RECORDS: list[type[Record]] = [
     RootSuccession,
     RosterHead,
     Seen,
+    Split,
     State,
+    SumAnswer,
+    SumReport,
+    SumRequest,
     TokenKeys,
     TokenRequest,
     TreeHead,
@@ -131,6 +140,9 @@ def test_the_limits_are_those_of_the_code() -> None:
     statements: list[type[Record]] = [ReadAck, KeyStatement, RootSuccession, State, Login, Prove]
     statements += [OwnerGrant, OwnerRequest]
     batches: list[type[Record]] = [Notice, Query, Seen, Excuse, TokenKeys, TokenRequest]
+    totals: list[type[Record]] = [BillRequest, BillAnswer, SumRequest, SumReport]
+    assert {record.LIMIT for record in totals} == {limits.MAX_TOTALS}
+    assert {Split.LIMIT, SumAnswer.LIMIT} == {limits.MAX_STATEMENT}
     assert {record.LIMIT for record in statements} == {limits.MAX_STATEMENT}
     assert {record.LIMIT for record in batches} == {limits.MAX_BATCH}
     assert MAX_EVENTS == MAX_QUERIED
@@ -167,6 +179,9 @@ def test_the_limits_are_those_of_the_code() -> None:
         "certificate; certificates in a chain": (
             f"{limits.MAX_CERTIFICATE}; {limits.MAX_CERTIFICATES}"
         ),
+        "readings of a total": limits.MAX_TOTALS_ITEMS,
+        "request for a total, its answer, a sum's report": limits.MAX_TOTALS,
+        "split, sum's answer": limits.MAX_STATEMENT,
         "tokens of a device for a period; elements in a request": limits.MAX_TOKENS,
         "keys in a TokenKeys": limits.MAX_TOKEN_KEYS,
         "lifetime (exp - now)": f"{limits.MAX_LIFETIME // limits.DAY} days",

@@ -21,6 +21,7 @@ from tests.vectors.generate import (
     rosters,
     tickets,
     tokens,
+    totals,
 )
 from tests.vectors.generate.fixed import VECTORS
 from tests.vectors.generate.fleet import fleet_file
@@ -28,6 +29,8 @@ from tests.vectors.generate.vector import Vector
 
 FILES: dict[str, tuple[str, Callable[[], list[Vector]]]] = {
     "anonymous-envelope": ("19.4", tokens.anonymous_envelope_vectors),
+    "bill-answer": ("18.3", totals.bill_answer_vectors),
+    "bill-request": ("18.3", totals.bill_request_vectors),
     "cbor": ("2", encoding.cbor_vectors),
     "certificates": ("12.2", certificates.certificates_vectors),
     "commitment": ("20.1", proofs.commitment_vectors),
@@ -61,7 +64,11 @@ FILES: dict[str, tuple[str, Callable[[], list[Vector]]]] = {
     "roster": ("8.3", rosters.roster_vectors),
     "roster-page": ("8.3", rosters.roster_page_vectors),
     "seen": ("10.2", records.seen_vectors),
+    "split": ("18.4", totals.split_vectors),
     "state": ("10.4", records.state_vectors),
+    "sum-answer": ("18.6", totals.sum_answer_vectors),
+    "sum-report": ("18.5", totals.sum_report_vectors),
+    "sum-request": ("18.5", totals.sum_request_vectors),
     "ticket": ("12.3", tickets.ticket_vectors),
     "token-issue": ("19.3", tokens.token_issue_vectors),
     "token-keys": ("19.2", tokens.token_keys_vectors),

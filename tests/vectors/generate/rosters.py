@@ -43,6 +43,9 @@ def roster_page_vectors() -> list[Vector]:
         "entry-with-an-unknown-field": {5: 0},
     }
     kitchen = fields[2]["kitchen"]
+    required = {1: "require", 2: POLICY.to_cbor()}
+    observed = {1: "observe", 2: POLICY.to_cbor()}
+    bills: dict[int, Any] = {1: 86_400, 2: 10, 3: []}
     kitchens: dict[str, dict[int, Any]] = {
         "readers-not-sorted": {1: ["phone", "hub"]},
         "a-sender-twice": {2: ["hub", "hub"]},
@@ -50,6 +53,10 @@ def roster_page_vectors() -> list[Vector]:
         "reading-rule-in-another-mode": {4: {1: "off", 2: POLICY.to_cbor()}},
         "reading-rule-with-an-unknown-field": {4: {1: "require", 2: POLICY.to_cbor(), 3: 0}},
         "channel-with-an-unknown-field": {9: 0},
+        "totals-without-a-reading-rule": {6: bills},
+        "totals-where-readings-are-only-observed": {4: observed, 6: bills},
+        "totals-with-one-trustee": {4: required, 6: {**bills, 3: ["hub"]}},
+        "totals-with-an-unknown-field": {4: required, 6: {**bills, 4: 0}},
     }
     values = {
         **{name: {1: {"hub": {**hub, **c}}, 2: {}} for name, c in hubs.items()},
@@ -67,9 +74,13 @@ def roster_page_vectors() -> list[Vector]:
     bad_key = {1: {"hub": {**hub, 1: [spki("testECCP384")]}}, 2: {}}
     demanding = {"kitchen": {**kitchen, 4: {1: "require", 2: POLICY.to_cbor()}}}
     observing = {"kitchen": {**kitchen, 4: {1: "observe", 2: WIDEST.to_cbor()}}}
+    billed = {**kitchen, 4: required, 6: bills}
+    summed = {**kitchen, 4: required, 6: {1: 900, 2: 1000, 3: ["hub", "phone"]}}
     rules = {
         "channel-that-requires-readings": cbor.encode({1: {}, 2: demanding}),
         "channel-that-observes-readings": cbor.encode({1: {}, 2: observing}),
+        "channel-for-bills": cbor.encode({1: {}, 2: {"kitchen": billed}}),
+        "channel-for-sums": cbor.encode({1: {}, 2: {"kitchen": summed}}),
     }
     parts = {f"page-{index}-of-3": part for index, part in enumerate(pages(3))}
     goods = {

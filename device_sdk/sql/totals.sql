@@ -1,0 +1,61 @@
+-- Totals. Columns stand in the order in which totals_store.py reads them.
+
+-- name: add_own
+INSERT INTO own_reading (message_id, channel, sequence, issued, masked, policy, to_share)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: own
+SELECT message_id, channel, sequence, issued, masked, policy FROM own_reading
+WHERE channel = ? AND issued >= ? AND issued < ?
+
+-- name: to_share
+SELECT message_id, channel, sequence, issued, masked, policy FROM own_reading
+WHERE to_share = 1 ORDER BY issued LIMIT ?
+
+-- name: drop_own
+DELETE FROM own_reading WHERE message_id = ?
+
+-- name: drop_own_of
+DELETE FROM own_reading WHERE channel = ? AND issued >= ? AND issued < ?
+
+-- name: forget_own
+DELETE FROM own_reading WHERE issued < ?
+
+-- name: trim_own
+DELETE FROM own_reading WHERE message_id IN
+    (SELECT message_id FROM own_reading ORDER BY issued DESC LIMIT -1 OFFSET ?)
+
+-- name: count_own
+SELECT count(*) FROM own_reading
+
+-- name: put_share
+INSERT OR REPLACE INTO held_share
+    (sender, message_id, channel, issued, problem, split, value, blinding)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: share
+SELECT sender, message_id, channel, issued, problem, split, value, blinding FROM held_share
+WHERE sender = ? AND message_id = ?
+
+-- name: drop_shares
+DELETE FROM held_share WHERE channel = ? AND issued >= ? AND issued < ?
+
+-- name: forget_shares
+DELETE FROM held_share WHERE issued < ?
+
+-- name: trim_shares
+DELETE FROM held_share WHERE sender = ?1 AND message_id IN
+    (SELECT message_id FROM held_share WHERE sender = ?1 ORDER BY issued DESC LIMIT -1 OFFSET ?2)
+
+-- name: count_shares
+SELECT count(*) FROM held_share WHERE sender = ?
+
+-- name: add_totalled
+INSERT INTO totalled (channel, start, until, request, answer) VALUES (?, ?, ?, ?, ?)
+
+-- name: totalled
+SELECT start, until, request, answer FROM totalled
+WHERE channel = ? AND start < ? AND until > ? ORDER BY start
+
+-- name: forget_totalled
+DELETE FROM totalled WHERE until < ?

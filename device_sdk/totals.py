@@ -1,0 +1,177 @@
+"""Totals of readings that nobody sees: what a device or trustee does for them (PROTOCOL 18).
+
+    meter.totals.answer_bill(request)            # the total of its own readings, once
+    trustee.totals.collect()                     # shares that meters have sealed to this trustee
+    trustee.totals.report(request)               # what is here of a set; it tells no value
+    trustee.totals.answer_sum(request, reports)  # this trustee's part of the sum, once
+
+Requests, reports and answers are signed bytes; how they travel does not matter. Experimental until
+externally reviewed.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from device_sdk.courier import Courier
+from device_sdk.errors import NotSealedError, RosterUnknownError
+from device_sdk.outgoing import State
+from device_sdk.posting import Posting
+from device_sdk.reading import InboxReading
+from device_sdk.recipients import GRACE, find_targets
+from device_sdk.sending import draft
+from device_sdk.totals_asked import has_trustees
+from device_sdk.totals_bills import Billing
+from device_sdk.totals_secrets import share_out
+from device_sdk.totals_store import OwnReading
+from device_sdk.trust import Roster, RosterExpiredError
+from device_sdk.trustee import Trustee
+from device_sdk.wire import cose
+from device_sdk.wire.limits import MAX_LIFETIME
+from device_sdk.wire.totals_share import SHARE_TYPE, Share, Split
+
+T = TypeVar("T")
+_AT_ONCE = 100
+"""Readings that are shared out in one go."""
+_LIFETIME = timedelta(seconds=MAX_LIFETIME)
+"""A share waits for its trustee as long as anything may."""
+_ROSTER_PATIENCE = 10.0
+"""Seconds to wait for the very first roster."""
+
+logger = logging.getLogger(__name__)
+
+
+class Totals:
+    """`Device.totals`."""
+
+    def __init__(self, courier: Courier, posting: Posting) -> None:
+        self._courier, self._posting = courier, posting
+        self._parts = parts = courier.parts
+        name, signer, aad = parts.keystore.name, parts.keystore.identity, parts.pin.aad
+        mac = parts.keystore.reading_mac
+        self._billing = Billing(parts.totals, name=name, signer=signer, aad=aad, mac=mac)
+        self._trustee = Trustee(parts.totals, name=name, signer=signer, aad=aad)
+
+    def answer_bill(self, request: bytes) -> bytes:
+        """Return the signed total of this device's readings that a gateway asks for.
+
+        It is told once for each time; the same request gets the same answer again. Keep in mind
+        that a total at the edge of what is possible tells its readings.
+
+        Raises:
+            RequestError: the owner does not allow it, too few readings, or they are not this
+                device's: see `device_sdk.wire.totals_errors`. Nothing was told.
+            WireError, TrustError: not a request by a gateway of the fleet.
+        """
+        return self._locked(lambda roster, now: self._billing.answer(request, roster, now))
+
+    def report(self, request: bytes) -> bytes:
+        """Return a signed report of which shares are here of a set. Raises as `answer_bill`."""
+        return self._locked(lambda roster, now: self._trustee.report(request, roster, now))
+
+    def answer_sum(self, request: bytes, reports: Sequence[bytes]) -> bytes:
+        """Return this trustee's signed part of a sum, once all trustees have reported.
+
+        Raises:
+            TotalsError: as `answer_bill`; or not every trustee has every reading, or a device has
+                told them different things: then ask for a sum without its readings.
+            WireError, TrustError: not signed by those who should have.
+        """
+        return self._locked(lambda roster, now: self._trustee.answer(request, reports, roster, now))
+
+    def collect(self, timeout: float = 30.0) -> int:
+        """Take the shares that wait for this trustee; return how many could be taken.
+
+        Other messages stay in the inbox. Raises as `Device.inbox`.
+        """
+        taken = 0
+        reading = InboxReading(self._courier, timeout=timeout, until_empty=True)
+        for message in reading.messages():
+            if message.content_type != SHARE_TYPE:
+                continue
+            with message:
+                sender, payload = message.sender, message.payload
+                taken += self._locked(
+                    lambda roster, _now, sender=sender, payload=payload: self._trustee.take(  # type: ignore[misc]
+                        sender, payload, roster
+                    )
+                )
+        return taken
+
+    def share(self, timeout: float = 10.0) -> int:
+        """Send trustees the shares that they have not been sent yet; return how many wait.
+
+        `Device.send_reading` does so for each reading. What could not be sealed, for want of a
+        trustee's key or of room, is tried again with the next one.
+        """
+        until = time.monotonic() + timeout
+        with self._courier.changed:
+            self._courier.check_open()
+            waiting = self._parts.totals.to_share(_AT_ONCE)
+        for done, own in enumerate(waiting):
+            try:
+                self._share_one(own, max(until - time.monotonic(), 0.0))
+            except (NotSealedError, RosterExpiredError) as error:
+                logger.warning("readings could not be shared out yet: %s", error)
+                return len(waiting) - done
+        return 0
+
+    def flush(self, timeout: float = 30.0) -> bool:
+        """Wait until the gateway holds all that this device has sent; tell whether it does."""
+        with self._courier.changed:
+            return self._courier.wait(self._is_sent, time.monotonic() + timeout)
+
+    def _is_sent(self) -> bool:
+        return not self._parts.outbox.count_open().get(State.WAITING)
+
+    def _share_one(self, own: OwnReading, timeout: float) -> None:
+        roster = self._locked(lambda roster, _now: roster)
+        if has_trustees(roster, own.channel):
+            for trustee, payload in self._payloads(own, roster).items():
+                self._post(trustee, payload, timeout)
+        with self._courier.changed:
+            self._courier.check_open()
+            self._parts.totals.shared(own.message_id)
+
+    def _payloads(self, own: OwnReading, roster: Roster) -> dict[str, bytes]:
+        totals = roster.channels[own.channel].totals
+        assert totals is not None  # noqa: S101  it has trustees
+        parts = share_out(self._parts.keystore.reading_mac, own, totals.trustees)
+        split = Split(
+            sender=self._parts.keystore.name,
+            channel=own.channel,
+            message_id=own.message_id,
+            issued=own.issued,
+            shares=tuple((name, parts[name].commitment) for name in totals.trustees),
+        )
+        signed = cose.sign(split, self._parts.keystore.identity, self._parts.pin.aad)
+        return {
+            name: Share(split=signed, value=part.value, blinding=part.blinding).encode()
+            for name, part in parts.items()
+        }
+
+    def _post(self, trustee: str, payload: bytes, timeout: float) -> None:
+        sealed = None
+        while sealed is None:
+            with self._courier.changed:
+                now = self._courier.router.believed(self._courier.moment())
+                wish = draft([trustee], _LIFETIME, now)
+                addressed = find_targets(self._courier, wish, timeout)
+            sealed = self._posting.post(payload, SHARE_TYPE, addressed)
+
+    def _locked(self, work: Callable[[Roster, int], T]) -> T:
+        with self._courier.changed:
+            self._courier.check_open()
+            roster = self._newest_roster()
+            return work(roster, self._courier.router.believed(self._courier.moment()))
+
+    def _newest_roster(self) -> Roster:
+        """Return what the owner says now, as far as it comes in time. With the lock held."""
+        start, rosters, courier = time.monotonic(), self._parts.rosters, self._courier
+        courier.wait(lambda: courier.has_failed or courier.router.is_roster_fresh, start + GRACE)
+        courier.wait(lambda: rosters.roster is not None, start + _ROSTER_PATIENCE)
+        if rosters.roster is None:
+            raise RosterUnknownError(f"no roster has come from the owner yet: {courier.why()}")
+        return rosters.roster

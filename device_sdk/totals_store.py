@@ -1,0 +1,167 @@
+"""The rows of totals in the state file: nothing that decides (PROTOCOL 18)."""
+
+from dataclasses import dataclass
+
+from device_sdk.sql_files import queries
+from device_sdk.state_file import StateFile, storable
+from device_sdk.wire import cbor
+from device_sdk.wire.limits import TOTALS_KEPT
+from device_sdk.wire.reading_policy import ReadingPolicy
+
+MOST_OWN = 100_000
+"""Own readings that wait for a total: one a minute for 69 days."""
+MOST_SHARES = 40_000
+"""Shares of one sender's readings: one in three minutes for 83 days. Whoever sends more pushes out
+its own oldest."""
+_SQL = queries("totals")
+_SEQUENCE_SIZE = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwnReading:
+    """A reading that this device has sent."""
+
+    message_id: bytes
+    channel: str
+    sequence: int
+    issued: int
+    """The `iat` in its header, Unix seconds."""
+    masked: bytes
+    """The steps, as `device_sdk.totals_secrets` masks them: 8 bytes."""
+    policy: ReadingPolicy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeldShare:
+    """This trustee's part of somebody's reading."""
+
+    sender: str
+    message_id: bytes
+    channel: str
+    issued: int
+    problem: str
+    """Why it cannot be added up, one of `device_sdk.wire.totals_sum.LACKS`; empty if it can."""
+    split: bytes
+    """The Signed<Split>."""
+    value: bytes
+    blinding: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Totalled:
+    """An answer that was given. Times are Unix seconds."""
+
+    start: int
+    until: int
+    request_hash: bytes
+    answer: bytes
+
+
+class TotalsStore:
+    """Reads and writes them. Whoever calls holds the device's lock."""
+
+    def __init__(self, state: StateFile) -> None:
+        self._state = state
+
+    def add_own(self, reading: OwnReading, *, to_share: bool) -> None:
+        """Keep an own reading; within the transaction that stores its message."""
+        row = (
+            reading.message_id,
+            reading.channel,
+            reading.sequence.to_bytes(_SEQUENCE_SIZE),
+            storable(reading.issued),
+            reading.masked,
+            reading.policy.encode(),
+            int(to_share),
+        )
+        self._state.execute(_SQL["add_own"], row)
+        if self._count("count_own") > MOST_OWN:
+            self._state.execute(_SQL["trim_own"], (MOST_OWN,))
+
+    def own(self, channel: str, start: int, until: int) -> dict[bytes, OwnReading]:
+        """Return the own readings of a time that are still here, by message id."""
+        rows = self._state.rows(_SQL["own"], (channel, storable(start), storable(until)))
+        return {row[0]: _own(row) for row in rows}
+
+    def to_share(self, most: int) -> list[OwnReading]:
+        """Return own readings of which trustees have no part yet, oldest first."""
+        return [_own(row) for row in self._state.rows(_SQL["to_share"], (most,))]
+
+    def shared(self, message_id: bytes) -> None:
+        """Forget an own reading whose parts are all on their way."""
+        self._state.execute(_SQL["drop_own"], (message_id,))
+
+    def put_share(self, share: HeldShare) -> None:
+        """Keep a share, in the place of one of the same reading."""
+        row = (
+            share.sender,
+            share.message_id,
+            share.channel,
+            storable(share.issued),
+            share.problem,
+            share.split,
+            share.value,
+            share.blinding,
+        )
+        with self._state.transaction():
+            self._state.execute(_SQL["put_share"], row)
+            if self._count("count_shares", share.sender) > MOST_SHARES:
+                self._state.execute(_SQL["trim_shares"], (share.sender, MOST_SHARES))
+
+    def share(self, sender: str, message_id: bytes) -> HeldShare | None:
+        """Return this trustee's part of a reading."""
+        row = self._state.row(_SQL["share"], (sender, message_id))
+        if row is None:
+            return None
+        sender, message_id, channel, issued, problem, split, value, blinding = row
+        return HeldShare(
+            sender=sender,
+            message_id=message_id,
+            channel=channel,
+            issued=issued,
+            problem=problem,
+            split=split,
+            value=value,
+            blinding=blinding,
+        )
+
+    def totalled(self, channel: str, start: int, until: int) -> list[Totalled]:
+        """Return the answers that were given about any part of a time."""
+        values = (channel, storable(until), storable(start))
+        return [
+            Totalled(start=row[0], until=row[1], request_hash=row[2], answer=row[3])
+            for row in self._state.rows(_SQL["totalled"], values)
+        ]
+
+    def answered(self, channel: str, one: Totalled) -> None:
+        """Keep an answer before it is given; the readings and shares of its time go for good.
+
+        So that a second total of them is impossible, whatever becomes of the rest.
+        """
+        times = (channel, one.start, one.until)
+        with self._state.transaction():
+            self._state.execute(_SQL["add_totalled"], (*times, one.request_hash, one.answer))
+            self._state.execute(_SQL["drop_own_of"], times)
+            self._state.execute(_SQL["drop_shares"], times)
+
+    def forget(self, now: int) -> None:
+        """Drop what nobody can ask about any more."""
+        with self._state.transaction():
+            for name in ("forget_own", "forget_shares", "forget_totalled"):
+                self._state.execute(_SQL[name], (now - TOTALS_KEPT,))
+
+    def _count(self, name: str, *values: str) -> int:
+        row = self._state.row(_SQL[name], values)
+        return int(row[0]) if row else 0
+
+
+def _own(row: tuple[bytes, str, bytes, int, bytes, bytes]) -> OwnReading:
+    message_id, channel, sequence, issued, masked, policy = row
+    return OwnReading(
+        message_id=message_id,
+        channel=channel,
+        sequence=int.from_bytes(sequence),
+        issued=issued,
+        masked=masked,
+        policy=ReadingPolicy.parse(cbor.decode(policy, "own policy", limit=len(policy))),
+    )
