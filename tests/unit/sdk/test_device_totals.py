@@ -171,20 +171,22 @@ def test_what_nobody_can_ask_about_any_more_is_dropped(metered: HubFleet, tmp_pa
         device.send_reading(215, channel="power")
         store: TotalsStore = device._parts.totals
         now = int(time.time())
-        store.put_share(
-            HeldShare(
-                sender="hub",
-                message_id=bytes(16),
-                channel="load",
-                issued=now,
-                problem="",
-                split=b"",
-                value=b"",
-                blinding=b"",
+        with device._courier.changed:
+            store.put_share(
+                HeldShare(
+                    sender="hub",
+                    message_id=bytes(16),
+                    channel="load",
+                    issued=now,
+                    problem="",
+                    split=b"",
+                    value=b"",
+                    blinding=b"",
+                )
             )
-        )
-        store.forget(now + TOTALS_KEPT - 10)
+            store.forget(now + TOTALS_KEPT - 10)
         assert kept(device, "power") == [215]
-        store.forget(now + TOTALS_KEPT + 10)
+        with device._courier.changed:
+            store.forget(now + TOTALS_KEPT + 10)
         assert kept(device, "power") == []
         assert store.share("hub", bytes(16)) is None
