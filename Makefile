@@ -3,10 +3,11 @@
 
 BIN := .venv/bin
 CODE = $(wildcard device_sdk gateway tests examples)
-# Two workers, each with its own session's keys; one file's tests stay together, as they share a broker.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# Three workers, each with its own session's keys, as half of the time is waiting for other processes;
+# one file's tests stay together, as they share a broker.
+PYTEST_ARGS ?= -n 3 --dist loadfile
 # These run once more beside the oracles, on the oldest cbor2 that the project allows.
-ORACLE_TESTS = $(wildcard tests/oracles tests/unit tests/property tests/vectors)
+ORACLE_TESTS = $(wildcard tests/oracles tests/unit/wire tests/property tests/vectors)
 LOCK = .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-strip-extras $(LOCK_ARGS)
 
