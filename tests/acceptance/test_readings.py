@@ -104,6 +104,7 @@ def test_a_reading_in_range_is_held_and_read_and_nobody_between_learns_its_value
             "step": "0.1",
             "policy_version": message["reading"]["policy_version"],
             "is_current": True,
+            "is_required": True,
         }
         assert becomes_true(lambda: inboxes(snooper.standing()) == [], PATIENCE)
         seen = b"".join(packet.topic.encode() + packet.payload for packet in snooper.packets)
