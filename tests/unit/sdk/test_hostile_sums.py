@@ -1,0 +1,230 @@
+"""Attacks on sums that succeed today: each test says what should hold, and fails."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from device_sdk import totals_store
+from device_sdk.proofs.group import RISTRETTO255
+from device_sdk.proofs.sharing import Part
+from device_sdk.proofs.totals import check_reports, check_sum
+from device_sdk.proofs.totals_signed import open_from_trustees
+from device_sdk.wire import cose
+from device_sdk.wire.errors import SealgateError
+from device_sdk.wire.limits import DAY
+from device_sdk.wire.totals_bill import BillItem
+from device_sdk.wire.totals_scale import Scale
+from device_sdk.wire.totals_share import Share
+from device_sdk.wire.totals_sum import WRONG_SHARE, SumAnswer, SumItem, SumReport, SumRequest
+from tests.support.envelopes import NOW
+from tests.support.totals import POLICY, TRUSTEES, Metering
+
+STEPS = (100, 60_000, 7)
+
+
+@pytest.fixture
+def metering(tmp_path: Path) -> Iterator[Metering]:
+    metering = Metering(tmp_path)
+    yield metering
+    metering.close()
+
+
+@pytest.fixture
+def items(metering: Metering) -> list[SumItem]:
+    return metering.measured(*STEPS)
+
+
+def ask(metering: Metering, request: SumRequest) -> int:
+    """Return the sum as `sealgate totals sum` works it out."""
+    signed = metering.sign(request)
+    reports = metering.reports(signed)
+    told = [t.answer(signed, reports, metering.roster, NOW) for t in metering.trustees.values()]
+    found = open_from_trustees(SumReport, reports, request, metering.roster, metering.aad)
+    splits = check_reports(request, found, metering.roster, metering.aad)
+    answers = open_from_trustees(SumAnswer, told, request, metering.roster, metering.aad)
+    return check_sum(request, splits, answers)
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [
+        replace(Scale.of(POLICY), unit="MWh"),
+        replace(Scale.of(POLICY), exponent=3),
+        replace(Scale.of(POLICY), mantissa=0),
+    ],
+)
+@pytest.mark.xfail(strict=True)
+def test_a_gateway_cannot_have_a_sum_verified_in_another_unit_or_step(
+    metering: Metering, items: list[SumItem], scale: Scale
+) -> None:
+    """The readings are thousandths of a kWh by the owner's roster, the gateway says otherwise."""
+    with pytest.raises(SealgateError):
+        ask(metering, replace(metering.sum_of(*items), scale=scale))
+
+
+def second_split(metering: Metering, item: SumItem, trustee: str) -> bytes:
+    split, part = metering.shares(item.sender, item.message_id)[trustee]
+    return metering.payload(replace(split, issued=split.issued + 1), part)
+
+
+@pytest.mark.xfail(strict=True)
+def test_a_device_cannot_spoil_the_sum_of_all_after_everybody_has_reported(
+    metering: Metering, items: list[SumItem]
+) -> None:
+    request = metering.sum_of(*items)
+    signed = metering.sign(request)
+    reports = metering.reports(signed)
+    ann, bob = metering.trustees["ann"], metering.trustees["bob"]
+    ann.answer(signed, reports, metering.roster, NOW)
+    # One hostile meter signs a second split, to bob alone, who collects before he answers.
+    bob.take(items[0].sender, second_split(metering, items[0], "bob"), metering.roster)
+    bob.answer(signed, reports, metering.roster, NOW)  # ann will never answer another one
+
+
+@pytest.mark.xfail(strict=True)
+def test_a_trustee_answers_by_the_split_that_it_has_reported(
+    metering: Metering, items: list[SumItem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device pushes its own share out, and gives another one: the honest trustee is blamed."""
+    monkeypatch.setattr(totals_store, "MOST_SHARES", 3)  # 40,000 really: so many messages
+    request = metering.sum_of(*items)
+    signed = metering.sign(request)
+    reports = metering.reports(signed)
+    name, victim = items[0].sender, metering.trustees["ann"]
+    meter = metering.meters[name]
+    split, part = metering.shares(name, items[0].message_id)["ann"]
+    shifted = Part(
+        value=RISTRETTO255.scalar_add(part.value, RISTRETTO255.scalar(2)), blinding=part.blinding
+    )
+    other = metering.shares(name, items[0].message_id)["bob"][1]
+    rest = Part(
+        value=RISTRETTO255.scalar_subtract(other.value, RISTRETTO255.scalar(2)),
+        blinding=other.blinding,
+    )
+    for _ in range(3):
+        junk = meter.read(1, split.issued + 5, "load")
+        metering.deliver(name, junk, ["ann"])
+    again = replace(
+        split,
+        issued=split.issued + 60,
+        shares=(("ann", shifted.commitment), ("bob", rest.commitment)),
+    )
+    assert victim.take(name, metering.payload(again, shifted), metering.roster)
+    told = [t.answer(signed, reports, metering.roster, NOW) for t in metering.trustees.values()]
+    found = open_from_trustees(SumReport, reports, request, metering.roster, metering.aad)
+    splits = check_reports(request, found, metering.roster, metering.aad)
+    answers = open_from_trustees(SumAnswer, told, request, metering.roster, metering.aad)
+    assert check_sum(request, splits, answers) == sum(STEPS)
+
+
+@pytest.mark.xfail(strict=True)
+def test_an_honest_share_that_is_ahead_of_the_trustees_roster_is_not_lost(
+    metering: Metering,
+) -> None:
+    """The meter has the owner's new rule, the trustee (for some seconds, or as long as a hostile
+    gateway likes) the roster before it."""
+    entry = metering.fleet.channels["load"]
+    metering.fleet.channels["load"] = replace(entry, totals=None)
+    before = metering.fleet.roster()
+    metering.fleet.channels["load"] = entry
+    metering.roster = metering.fleet.roster()
+    items = []
+    for name, steps in zip(metering.meters, STEPS, strict=True):
+        (message_id,) = metering.consume(name, steps, channel="load")
+        shares = metering.shares(name, message_id)
+        for one in TRUSTEES:
+            roster = before if (one, name) == ("bob", "meter-1") else metering.roster
+            metering.trustees[one].take(name, metering.payload(*shares[one]), roster)
+        items.append(metering.sum_item(name, message_id))
+    # The gateway delivers it again, by now the roster is there: too late.
+    metering.trustees["bob"].take(
+        "meter-1",
+        metering.payload(*metering.shares("meter-1", items[0].message_id)["bob"]),
+        metering.roster,
+    )
+    signed = metering.sign(metering.sum_of(*items))
+    report = cose.parse_signed(SumReport, metering.reports(signed)[1]).claims
+    assert WRONG_SHARE not in report.entries  # an honest device is named as one that cheats
+
+
+@pytest.mark.xfail(strict=True)
+def test_a_share_of_an_epoch_that_was_answered_is_not_kept_again(
+    metering: Metering, items: list[SumItem]
+) -> None:
+    """After a crash, or with a trustee's key missing, devices send the same share several times."""
+    ask(metering, metering.sum_of(*items))
+    copies = {
+        one: metering.payload(*metering.shares(items[0].sender, items[0].message_id)[one])
+        for one in TRUSTEES
+    }
+    parts = []
+    for one, payload in copies.items():
+        metering.trustees[one].take(items[0].sender, payload, metering.roster)
+        held = metering.trustees[one]._store.share(items[0].sender, items[0].message_id)
+        parts.append(held)
+    assert [part for part in parts if part is not None and part.value] == []
+
+
+@pytest.mark.xfail(strict=True)
+def test_shares_that_no_rule_is_about_are_not_kept_for_ever(metering: Metering) -> None:
+    """A member of the fleet that sends on no channel fills a trustee's file, and it stays."""
+    trustee, store = metering.trustees["bob"], metering.trustees["bob"]._store
+    (message_id,) = metering.consume("meter-1", 5, channel="load")
+    split, part = metering.shares("meter-1", message_id)["bob"]
+    junk = replace(split, sender="ann", channel="no-such", issued=2**64 - 1)
+    trustee.take("ann", metering.payload(junk, part), metering.roster)
+    store.forget(NOW + 100 * 365 * DAY)
+    assert store.share("ann", message_id) is None
+
+
+@pytest.mark.xfail(strict=True)
+def test_shares_are_not_readable_at_rest(
+    metering: Metering, items: list[SumItem], tmp_path: Path
+) -> None:
+    split, part = metering.shares(items[0].sender, items[0].message_id)["ann"]
+    assert Share.decode(metering.payload(split, part)).value == part.value
+    files = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.name[:3] == "ann")
+    assert part.value not in files
+
+
+def test_a_sum_that_was_answered_leaves_no_share_in_the_files(
+    metering: Metering, items: list[SumItem], tmp_path: Path
+) -> None:
+    part = metering.shares(items[0].sender, items[0].message_id)["ann"][1]
+    ask(metering, metering.sum_of(*items))
+    metering._states["ann"].sweep()
+    files = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.name[:3] == "ann")
+    assert part.value not in files
+    assert part.blinding not in files
+
+
+@pytest.mark.xfail(strict=True)
+def test_no_reading_stands_in_a_bill_and_in_a_sum(metering: Metering) -> None:
+    """The meter ends after its shares are on their way and before it has noted that; the owner
+    tries bills on the channel for a while, and goes back to sums."""
+    sums, entry = metering.rules["load"], metering.fleet.channels["load"]
+    items = metering.measured(*STEPS)
+    own = [
+        metering.sum_item("meter-1", one)
+        for one in metering.consume("meter-1", 5, 6, channel="load")
+    ]
+    ids = [items[0].message_id, *(one.message_id for one in own)]
+    bills = replace(sums, trustees=())
+    metering.fleet.channels["load"] = replace(entry, totals=bills)
+    asked = tuple(
+        BillItem(
+            message_id=one,
+            issued=metering.meters["meter-1"].own("load", one).issued,
+            commitment=metering.sum_item("meter-1", one).commitment,
+            weight=1,
+        )
+        for one in sorted(ids)
+    )
+    bill = replace(metering.bill("meter-1", asked), channel="load", rule=bills)
+    told = metering.billing("meter-1").answer(metering.sign(bill), metering.fleet.roster(), NOW)
+    assert told
+    metering.fleet.channels["load"] = entry
+    with pytest.raises(SealgateError):
+        ask(metering, metering.sum_of(*items))
