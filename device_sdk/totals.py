@@ -30,6 +30,7 @@ from device_sdk.trust import Roster, RosterExpiredError
 from device_sdk.trustee import Trustee
 from device_sdk.wire import cose
 from device_sdk.wire.limits import MAX_LIFETIME
+from device_sdk.wire.totals_scale import Scale
 from device_sdk.wire.totals_share import SHARE_TYPE, Share, Split
 
 T = TypeVar("T")
@@ -145,6 +146,7 @@ class Totals:
             message_id=own.message_id,
             issued=own.issued,
             shares=tuple((name, parts[name].commitment) for name in totals.trustees),
+            scale=Scale.of(own.policy),
         )
         signed = cose.sign(split, self._parts.keystore.identity, self._parts.pin.aad)
         return {

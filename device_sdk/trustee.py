@@ -28,6 +28,8 @@ from device_sdk.wire.totals_sum import (
     MISSING,
     OTHER_COMMITMENT,
     OTHER_EPOCH,
+    OTHER_SCALE,
+    OTHER_TRUSTEES,
     WRONG_SHARE,
     SumAnswer,
     SumItem,
@@ -132,7 +134,9 @@ class Trustee:
         except SealgateError:
             return WRONG_SHARE  # the owner has given the device's name to another key since
         if split.trustees != request.rule.trustees:
-            return WRONG_SHARE
+            return OTHER_TRUSTEES
+        if not request.scale.covers(split.scale):
+            return OTHER_SCALE
         adds_up = shares_out((one for _, one in split.shares), item.commitment)
         return held.split if adds_up else OTHER_COMMITMENT
 

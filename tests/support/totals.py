@@ -187,6 +187,7 @@ class Metering:
             message_id=message_id,
             issued=own.issued,
             shares=tuple((one, parts[one].commitment) for one in TRUSTEES),
+            scale=Scale.of(own.policy),
         )
         return {one: (split, parts[one]) for one in TRUSTEES}
 

@@ -55,7 +55,6 @@ def ask(metering: Metering, request: SumRequest) -> int:
         replace(Scale.of(POLICY), mantissa=0),
     ],
 )
-@pytest.mark.xfail(strict=True)
 def test_a_gateway_cannot_have_a_sum_verified_in_another_unit_or_step(
     metering: Metering, items: list[SumItem], scale: Scale
 ) -> None:
