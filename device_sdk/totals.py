@@ -53,7 +53,7 @@ class Totals:
         name, signer, aad = parts.keystore.name, parts.keystore.identity, parts.pin.aad
         mac = parts.keystore.reading_mac
         self._billing = Billing(parts.totals, name=name, signer=signer, aad=aad, mac=mac)
-        self._trustee = Trustee(parts.totals, name=name, signer=signer, aad=aad)
+        self._trustee = Trustee(parts.totals, name=name, signer=signer, aad=aad, mac=mac)
 
     def answer_bill(self, request: bytes) -> bytes:
         """Return the signed total of this device's readings that a gateway asks for.
@@ -95,8 +95,8 @@ class Totals:
             with message:
                 sender, payload = message.sender, message.payload
                 taken += self._locked(
-                    lambda roster, _now, sender=sender, payload=payload: self._trustee.take(  # type: ignore[misc]
-                        sender, payload, roster
+                    lambda roster, now, sender=sender, payload=payload: self._trustee.take(  # type: ignore[misc]
+                        sender, payload, roster, now
                     )
                 )
         return taken

@@ -1,5 +1,6 @@
 """The rows of totals in the state file: nothing that decides (PROTOCOL 18)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from device_sdk.sql_files import queries
@@ -12,7 +13,9 @@ MOST_OWN = 100_000
 """Own readings that wait for a total: one a minute for 69 days."""
 MOST_SHARES = 40_000
 """Shares of one sender's readings: one in three minutes for 83 days. Whoever sends more pushes out
-its own oldest."""
+its own oldest, but none that was reported: others rely on it."""
+MOST_WRONG = 100
+"""Wrong shares of one sender: they are kept to name it, and a hundred do that as well."""
 _SQL = queries("totals")
 _SEQUENCE_SIZE = 8
 
@@ -42,9 +45,13 @@ class HeldShare:
     problem: str
     """Why it cannot be added up, one of `device_sdk.wire.totals_sum.LACKS`; empty if it can."""
     split: bytes
-    """The Signed<Split>."""
-    value: bytes
-    blinding: bytes
+    """The first Signed<Split> of the reading that came."""
+    masked: bytes
+    """This trustee's part, as `device_sdk.totals_secrets` masks it; empty if it is wrong."""
+    second: bytes = b""
+    """Another Signed<Split> of the reading: its device cheats."""
+    is_reported: bool = False
+    """Whether a report has said that the first one is here: then it counts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +99,7 @@ class TotalsStore:
         self._state.execute(_SQL["drop_own"], (message_id,))
 
     def put_share(self, share: HeldShare) -> None:
-        """Keep a share, in the place of one of the same reading."""
+        """Keep the first share of a reading."""
         row = (
             share.sender,
             share.message_id,
@@ -100,20 +107,29 @@ class TotalsStore:
             storable(share.issued),
             share.problem,
             share.split,
-            share.value,
-            share.blinding,
+            share.masked,
         )
+        is_wrong, most = int(bool(share.problem)), MOST_WRONG if share.problem else MOST_SHARES
         with self._state.transaction():
             self._state.execute(_SQL["put_share"], row)
-            if self._count("count_shares", share.sender) > MOST_SHARES:
-                self._state.execute(_SQL["trim_shares"], (share.sender, MOST_SHARES))
+            if self._count("count_shares", share.sender, is_wrong) > most:
+                self._state.execute(_SQL["trim_shares"], (share.sender, is_wrong, most))
+
+    def put_second(self, sender: str, message_id: bytes, split: bytes) -> None:
+        """Keep another split of a reading beside the first one."""
+        self._state.execute(_SQL["put_second"], (split, sender, message_id))
+
+    def note_reported(self, shares: Iterable[tuple[str, bytes]]) -> None:
+        """Note of which readings, by sender and message id, others rely on the shares here."""
+        with self._state.transaction():
+            self._state.execute_many(_SQL["note_reported"], shares)
 
     def share(self, sender: str, message_id: bytes) -> HeldShare | None:
         """Return this trustee's part of a reading."""
         row = self._state.row(_SQL["share"], (sender, message_id))
         if row is None:
             return None
-        sender, message_id, channel, issued, problem, split, value, blinding = row
+        sender, message_id, channel, issued, problem, split, masked, second, reported = row
         return HeldShare(
             sender=sender,
             message_id=message_id,
@@ -121,8 +137,9 @@ class TotalsStore:
             issued=issued,
             problem=problem,
             split=split,
-            value=value,
-            blinding=blinding,
+            masked=masked,
+            second=second,
+            is_reported=bool(reported),
         )
 
     def totalled(self, channel: str, start: int, until: int) -> list[Totalled]:
@@ -150,7 +167,7 @@ class TotalsStore:
             for name in ("forget_own", "forget_shares", "forget_totalled"):
                 self._state.execute(_SQL[name], (now - TOTALS_KEPT,))
 
-    def _count(self, name: str, *values: str) -> int:
+    def _count(self, name: str, *values: str | int) -> int:
         row = self._state.row(_SQL[name], values)
         return int(row[0]) if row else 0
 

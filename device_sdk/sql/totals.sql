@@ -29,12 +29,18 @@ DELETE FROM own_reading WHERE message_id IN
 SELECT count(*) FROM own_reading
 
 -- name: put_share
-INSERT OR REPLACE INTO held_share
-    (sender, message_id, channel, issued, problem, split, value, blinding)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO held_share
+    (sender, message_id, channel, issued, problem, split, masked, second, reported)
+VALUES (?, ?, ?, ?, ?, ?, ?, x'', 0)
+
+-- name: put_second
+UPDATE held_share SET second = ? WHERE sender = ? AND message_id = ?
+
+-- name: note_reported
+UPDATE held_share SET reported = 1 WHERE sender = ? AND message_id = ?
 
 -- name: share
-SELECT sender, message_id, channel, issued, problem, split, value, blinding FROM held_share
+SELECT sender, message_id, channel, issued, problem, split, masked, second, reported FROM held_share
 WHERE sender = ? AND message_id = ?
 
 -- name: drop_shares
@@ -45,10 +51,11 @@ DELETE FROM held_share WHERE issued < ?
 
 -- name: trim_shares
 DELETE FROM held_share WHERE sender = ?1 AND message_id IN
-    (SELECT message_id FROM held_share WHERE sender = ?1 ORDER BY issued DESC LIMIT -1 OFFSET ?2)
+    (SELECT message_id FROM held_share WHERE sender = ?1 AND (problem <> '') = ?2
+     ORDER BY reported DESC, issued DESC LIMIT -1 OFFSET ?3)
 
 -- name: count_shares
-SELECT count(*) FROM held_share WHERE sender = ?
+SELECT count(*) FROM held_share WHERE sender = ? AND (problem <> '') = ?
 
 -- name: add_totalled
 INSERT INTO totalled (channel, start, until, request, answer) VALUES (?, ?, ?, ?, ?)

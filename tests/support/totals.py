@@ -114,7 +114,12 @@ class Metering:
             name=name,
             signer=self.fleet.members[name].identity,
             aad=self.aad,
+            mac=self._trustee_mac,
         )
+
+    @staticmethod
+    def _trustee_mac(data: bytes, *, issued: int) -> bytes:
+        return hmac.digest(b"a trustee's reading key" + issued.to_bytes(8), data, "sha512")
 
     def billing(self, name: str) -> Billing:
         """Return what answers bills of a meter."""
@@ -200,7 +205,7 @@ class Metering:
         """Let a meter's shares arrive at trustees."""
         shares = self.shares(name, message_id)
         for one in trustees:
-            assert self.trustees[one].take(name, self.payload(*shares[one]), self.roster)
+            assert self.trustees[one].take(name, self.payload(*shares[one]), self.roster, NOW)
 
     def sum_item(self, name: str, message_id: bytes) -> SumItem:
         """Return what the gateway's register has of a reading on ``load``."""

@@ -7,8 +7,8 @@ import pytest
 
 from device_sdk import Device
 from device_sdk.identity import Identity
-from device_sdk.proofs.sharing import Part, total_of
-from device_sdk.totals_secrets import steps_of
+from device_sdk.proofs.sharing import total_of
+from device_sdk.totals_secrets import held_part, steps_of
 from device_sdk.totals_store import HeldShare, TotalsStore
 from device_sdk.wire import cose
 from device_sdk.wire.key_statement import KeyStatement
@@ -110,7 +110,7 @@ def test_each_trustee_is_sent_its_share_and_the_reading_is_kept_no_longer(
             assert trustee.totals.collect(10) == 1
             share = trustee._parts.totals.share("thermo-1", message_id)
             assert share is not None
-            parts.append(Part.parse(share.value, share.blinding))
+            parts.append(held_part(trustee._parts.keystore.reading_mac, share))
     assert total_of(parts) == 215
 
 
@@ -180,8 +180,7 @@ def test_what_nobody_can_ask_about_any_more_is_dropped(metered: HubFleet, tmp_pa
                     issued=now,
                     problem="",
                     split=b"",
-                    value=b"",
-                    blinding=b"",
+                    masked=b"",
                 )
             )
             store.forget(now + TOTALS_KEPT - 10)
