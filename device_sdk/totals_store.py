@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from device_sdk.sql_files import queries
 from device_sdk.state_file import StateFile, storable
@@ -32,6 +33,10 @@ class OwnReading:
     masked: bytes
     """The steps, as `device_sdk.totals_secrets` masks them: 8 bytes."""
     policy: ReadingPolicy
+    trustees: tuple[str, ...] = ()
+    """To whom it was shared out when the first share was sent; it stays so."""
+    sent_to: tuple[str, ...] = ()
+    """Which of them have been sent theirs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,16 +91,42 @@ class TotalsStore:
             self._state.execute(_SQL["trim_own"], (MOST_OWN,))
 
     def own(self, channel: str, start: int, until: int) -> dict[bytes, OwnReading]:
-        """Return the own readings of a time that are still here, by message id."""
+        """Return the own readings of a time that a bill may be of, by message id.
+
+        What is, or was, to be shared out is not among them: it may be in a sum.
+        """
         rows = self._state.rows(_SQL["own"], (channel, storable(start), storable(until)))
         return {row[0]: _own(row) for row in rows}
 
     def to_share(self, most: int) -> list[OwnReading]:
-        """Return own readings of which trustees have no part yet, oldest first."""
+        """Return own readings of which trustees lack parts: those that were tried least come first,
+        and of these the oldest."""
         return [_own(row) for row in self._state.rows(_SQL["to_share"], (most,))]
 
-    def shared(self, message_id: bytes) -> None:
-        """Forget an own reading whose parts are all on their way."""
+    def count_to_share(self) -> int:
+        """Return how many own readings wait for that."""
+        return self._count("count_to_share")
+
+    def sent(self, message_id: bytes, trustees: tuple[str, ...], trustee: str) -> None:
+        """Note that a trustee is sent its part; within the transaction that stores the message.
+
+        Once all of them are, the reading is forgotten.
+        """
+        row = self._state.row(_SQL["sent_to"], (message_id,))
+        sent_to = {trustee, *(str(row[0]).split() if row else ())}
+        if sent_to.issuperset(trustees):
+            self.drop_own(message_id)
+        else:
+            values = (" ".join(trustees), " ".join(sorted(sent_to)), message_id)
+            self._state.execute(_SQL["note_sent"], values)
+
+    def tried(self, message_ids: Iterable[bytes]) -> None:
+        """Note that some own readings could not be shared out yet: others go before them."""
+        with self._state.transaction():
+            self._state.execute_many(_SQL["note_tried"], ((one,) for one in message_ids))
+
+    def drop_own(self, message_id: bytes) -> None:
+        """Forget an own reading."""
         self._state.execute(_SQL["drop_own"], (message_id,))
 
     def put_share(self, share: HeldShare) -> None:
@@ -172,8 +203,8 @@ class TotalsStore:
         return int(row[0]) if row else 0
 
 
-def _own(row: tuple[bytes, str, bytes, int, bytes, bytes]) -> OwnReading:
-    message_id, channel, sequence, issued, masked, policy = row
+def _own(row: tuple[Any, ...]) -> OwnReading:
+    message_id, channel, sequence, issued, masked, policy, trustees, sent_to = row
     return OwnReading(
         message_id=message_id,
         channel=channel,
@@ -181,4 +212,6 @@ def _own(row: tuple[bytes, str, bytes, int, bytes, bytes]) -> OwnReading:
         issued=issued,
         masked=masked,
         policy=ReadingPolicy.parse(cbor.decode(policy, "own policy", limit=len(policy))),
+        trustees=tuple(trustees.split()),
+        sent_to=tuple(sent_to.split()),
     )

@@ -7,11 +7,14 @@ CREATE TABLE own_reading (
     issued     INTEGER NOT NULL,
     masked     BLOB NOT NULL,
     policy     BLOB NOT NULL,
-    to_share   INTEGER NOT NULL
+    to_share   INTEGER NOT NULL,
+    trustees   TEXT NOT NULL, -- to whom it was shared out first; names, with spaces between them
+    sent_to    TEXT NOT NULL, -- which of them have their shares
+    tried      INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE INDEX own_reading_by_time ON own_reading (issued);
-CREATE INDEX own_reading_to_share ON own_reading (issued) WHERE to_share = 1;
+CREATE INDEX own_reading_to_share ON own_reading (tried, issued) WHERE to_share = 1;
 
 -- What others have shared out to this device as a trustee, until it was added up: masked as above.
 CREATE TABLE held_share (

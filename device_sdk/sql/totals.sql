@@ -1,16 +1,29 @@
 -- Totals. Columns stand in the order in which totals_store.py reads them.
 
 -- name: add_own
-INSERT INTO own_reading (message_id, channel, sequence, issued, masked, policy, to_share)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO own_reading (message_id, channel, sequence, issued, masked, policy, to_share,
+    trustees, sent_to, tried)
+VALUES (?, ?, ?, ?, ?, ?, ?, '', '', 0)
 
 -- name: own
-SELECT message_id, channel, sequence, issued, masked, policy FROM own_reading
-WHERE channel = ? AND issued >= ? AND issued < ?
+SELECT message_id, channel, sequence, issued, masked, policy, trustees, sent_to FROM own_reading
+WHERE channel = ? AND issued >= ? AND issued < ? AND to_share = 0
 
 -- name: to_share
-SELECT message_id, channel, sequence, issued, masked, policy FROM own_reading
-WHERE to_share = 1 ORDER BY issued LIMIT ?
+SELECT message_id, channel, sequence, issued, masked, policy, trustees, sent_to FROM own_reading
+WHERE to_share = 1 ORDER BY tried, issued LIMIT ?
+
+-- name: count_to_share
+SELECT count(*) FROM own_reading WHERE to_share = 1
+
+-- name: sent_to
+SELECT sent_to FROM own_reading WHERE message_id = ?
+
+-- name: note_sent
+UPDATE own_reading SET trustees = ?, sent_to = ? WHERE message_id = ?
+
+-- name: note_tried
+UPDATE own_reading SET tried = tried + 1 WHERE message_id = ?
 
 -- name: drop_own
 DELETE FROM own_reading WHERE message_id = ?

@@ -59,12 +59,13 @@ class Meter:
             steps=steps,
             policy=policy,
         )
-        self.store.add_own(own, to_share=True)
+        self.store.add_own(own, to_share=channel == "load")
         return own.message_id
 
     def own(self, channel: str, message_id: bytes) -> OwnReading:
         """Return a reading that it keeps."""
-        return self.store.own(channel, 0, 2**62)[message_id]
+        shared = {one.message_id: one for one in self.store.to_share(100_000)}
+        return {**self.store.own(channel, 0, 2**62), **shared}[message_id]
 
     def commitment(self, own: OwnReading) -> bytes:
         """As it stands in the reading's header."""
