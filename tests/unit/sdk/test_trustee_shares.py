@@ -1,4 +1,4 @@
-"""Attacks on sums that succeed today: each test says what should hold, and fails."""
+"""What a trustee takes, keeps and goes by: no single device or gateway can spoil or bend a sum."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,16 +9,23 @@ import pytest
 from device_sdk import totals_store
 from device_sdk.proofs.group import RISTRETTO255
 from device_sdk.proofs.sharing import Part
-from device_sdk.proofs.totals import check_reports, check_sum
+from device_sdk.proofs.totals import check_reports, check_sum, lacking
 from device_sdk.proofs.totals_signed import open_from_trustees
 from device_sdk.wire import cose
 from device_sdk.wire.errors import SealgateError
-from device_sdk.wire.limits import DAY
+from device_sdk.wire.limits import CLOCK_SKEW, DAY, MAX_LIFETIME
 from device_sdk.wire.totals_bill import BillItem
-from device_sdk.wire.totals_errors import ForeignReadingError
+from device_sdk.wire.totals_errors import ForeignReadingError, InconsistentSharesError
 from device_sdk.wire.totals_scale import Scale
 from device_sdk.wire.totals_share import Share
-from device_sdk.wire.totals_sum import WRONG_SHARE, SumAnswer, SumItem, SumReport, SumRequest
+from device_sdk.wire.totals_sum import (
+    OTHER_TRUSTEES,
+    WRONG_SHARE,
+    SumAnswer,
+    SumItem,
+    SumReport,
+    SumRequest,
+)
 from tests.support.envelopes import NOW
 from tests.support.totals import POLICY, TRUSTEES, Metering
 
@@ -64,6 +71,44 @@ def test_a_gateway_cannot_have_a_sum_verified_in_another_unit_or_step(
         ask(metering, replace(metering.sum_of(*items), scale=scale))
 
 
+def test_trustees_and_a_gateway_together_cannot_have_another_unit_verified(
+    metering: Metering, items: list[SumItem]
+) -> None:
+    """They report what devices have signed, about a request that says otherwise."""
+    right = metering.sum_of(*items)
+    reports = open_from_trustees(
+        SumReport, metering.reports(metering.sign(right)), right, metering.roster, metering.aad
+    )
+    wrong = replace(right, scale=replace(right.scale, unit="MWh"))
+    with pytest.raises(InconsistentSharesError, match="unit, step and range"):
+        check_reports(wrong, reports, metering.roster, metering.aad)
+    assert lacking(wrong, reports, metering.roster, metering.aad) == set(items)
+
+
+def test_an_honest_device_whose_trustees_the_owner_has_changed_is_no_cheat(
+    metering: Metering, items: list[SumItem]
+) -> None:
+    entry = metering.fleet.channels["load"]
+    rule = replace(metering.rules["load"], trustees=("ann", "meter-3"))
+    metering.fleet.channels["load"] = replace(entry, totals=rule)
+    roster = metering.fleet.roster()
+    request = metering.sign(replace(metering.sum_of(*items), rule=rule))
+    report = cose.parse_signed(SumReport, metering.trustees["ann"].report(request, roster, NOW))
+    assert report.claims.entries == (OTHER_TRUSTEES,) * 3
+
+
+def test_shares_of_who_is_no_sender_of_the_channel_are_not_added_up(
+    metering: Metering, items: list[SumItem]
+) -> None:
+    entry = metering.fleet.channels["load"]
+    metering.fleet.channels["load"] = replace(entry, senders=("meter-2", "meter-3"))
+    roster = metering.fleet.roster()
+    request = metering.sign(metering.sum_of(*items))
+    report = cose.parse_signed(SumReport, metering.trustees["ann"].report(request, roster, NOW))
+    assert report.claims.entries[0] == WRONG_SHARE
+    assert report.claims.is_complete is False
+
+
 def second_split(metering: Metering, item: SumItem, trustee: str) -> bytes:
     split, part = metering.shares(item.sender, item.message_id)[trustee]
     return metering.payload(replace(split, issued=split.issued + 1), part)
@@ -80,6 +125,49 @@ def test_a_device_cannot_spoil_the_sum_of_all_after_everybody_has_reported(
     # One hostile meter signs a second split, to bob alone, who collects before he answers.
     bob.take(items[0].sender, second_split(metering, items[0], "bob"), metering.roster, NOW)
     bob.answer(signed, reports, metering.roster, NOW)  # ann will never answer another one
+
+
+def test_what_was_reported_is_reported_again_though_another_split_has_come(
+    metering: Metering, items: list[SumItem]
+) -> None:
+    signed = metering.sign(metering.sum_of(*items))
+    before = metering.reports(signed)[1]
+    bob = metering.trustees["bob"]
+    bob.take(items[0].sender, second_split(metering, items[0], "bob"), metering.roster, NOW)
+    again = bob.report(signed, metering.roster, NOW)
+    assert cose.parse_signed(SumReport, again).claims == cose.parse_signed(SumReport, before).claims
+
+
+def test_wrong_shares_of_one_device_are_few_and_push_out_no_right_one(
+    metering: Metering, items: list[SumItem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(totals_store, "MOST_WRONG", 2)
+    name, trustee = items[0].sender, metering.trustees["ann"]
+    for message_id in metering.consume(name, 1, 2, 3, 4, channel="load"):
+        split, part = metering.shares(name, message_id)["ann"]
+        wrong = replace(part, value=RISTRETTO255.random_scalar())
+        assert not trustee.take(name, metering.payload(split, wrong), metering.roster, NOW)
+    rows = trustee._store._state.rows("SELECT problem FROM held_share WHERE sender = ?", (name,))
+    assert sorted(rows) == [("",), (WRONG_SHARE,), (WRONG_SHARE,)]
+
+
+@pytest.mark.parametrize(
+    ("after", "is_taken"),
+    [
+        (CLOCK_SKEW, True),
+        (CLOCK_SKEW + 1, False),
+        (-MAX_LIFETIME - CLOCK_SKEW, True),
+        (-MAX_LIFETIME - CLOCK_SKEW - 1, False),
+    ],
+)
+def test_a_share_of_a_time_that_cannot_be_is_not_kept(
+    metering: Metering, after: int, is_taken: bool
+) -> None:
+    message_id = metering.meters["meter-1"].read(1, NOW + after, "load")
+    payload = metering.payload(*metering.shares("meter-1", message_id)["ann"])
+    trustee = metering.trustees["ann"]
+    assert trustee.take("meter-1", payload, metering.roster, NOW) is is_taken
+    assert (trustee._store.share("meter-1", message_id) is not None) is is_taken
 
 
 def test_a_trustee_answers_by_the_split_that_it_has_reported(

@@ -1,4 +1,4 @@
-"""Attacks on the register that succeed today: each test says what should hold, and fails."""
+"""What a sum asks about, whatever single devices have sent (PROTOCOL 18.5)."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace

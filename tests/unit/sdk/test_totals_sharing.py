@@ -1,4 +1,4 @@
-"""Attacks on how devices share out: each test says what should hold, and fails."""
+"""Readings get to trustees, whatever becomes of other trustees and of the owner's rule."""
 
 import time
 
