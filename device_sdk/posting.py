@@ -24,6 +24,8 @@ class Posting:
     def __init__(self, courier: Courier) -> None:
         self._courier, self._parts = courier, courier.parts
         self._turn = threading.Lock()
+        self.sharing = threading.Lock()
+        """Held by whoever sends shares of readings: two at once would send each of them twice."""
 
     def post(
         self, data: bytes, content_type: str, addressed: Addressed, also: Also = nothing

@@ -94,15 +94,20 @@ class Totals:
         """
         until = time.monotonic() + timeout
         self._locked(lambda _roster, _now: None)
-        waiting = self._sharing().run()
-        if waiting and timeout > 0:
-            self._sharing(until - time.monotonic()).run()
-            waiting = self._sharing().run()  # other keys may have come while one was waited for
-        return waiting
+        with self._posting.sharing:
+            waiting = self._sharing().run()
+            if waiting and timeout > 0:
+                self._sharing(until - time.monotonic()).run()
+                waiting = self._sharing().run()  # other keys may have come while one was waited for
+            return waiting
 
     def share_at_once(self) -> None:
-        """Send what can be sent without waiting for anything."""
-        self._sharing().run(_AT_ONCE)
+        """Send what can be sent without waiting for anything, not even for another thread at it."""
+        if self._posting.sharing.acquire(blocking=False):
+            try:
+                self._sharing().run(_AT_ONCE)
+            finally:
+                self._posting.sharing.release()
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Share out what waits, and wait until the gateway holds all that this device has sent;

@@ -40,7 +40,10 @@ class Sharing:
         """Trustees that could not be sealed to in this go: each is tried once."""
 
     def run(self, most: int = MOST_OWN) -> int:
-        """Share out up to ``most`` readings, new ones first; return how many wait after all."""
+        """Share out up to ``most`` readings, new ones first; return how many wait after all.
+
+        With `Posting.sharing` held.
+        """
         store = self._parts.totals
         with self._courier.changed:
             self._courier.check_open()

@@ -105,8 +105,9 @@ def test_naming_another_trustee_does_not_make_honest_devices_cheats(
         metered.desk.publish_roster()
         await_roster(device, metered.desk.version)
         assert device.totals.share(5) == 0
+        assert sent_to(device, "phone") == 0  # it would be another split than the one at hub
         assert device.totals.flush(10)
     with opened(metered, "hub") as trustee:
         trustee.totals.collect(10)
-        rows = trustee._parts.totals._state.rows("SELECT problem FROM held_share", ())
-        assert [row[0] for row in rows] == [""]
+        rows = trustee._parts.totals._state.rows("SELECT problem, second FROM held_share", ())
+        assert rows == [("", b"")]

@@ -15,7 +15,11 @@ from device_sdk.wire import cose
 from device_sdk.wire.errors import SealgateError
 from device_sdk.wire.limits import CLOCK_SKEW, DAY, MAX_LIFETIME
 from device_sdk.wire.totals_bill import BillItem
-from device_sdk.wire.totals_errors import ForeignReadingError, InconsistentSharesError
+from device_sdk.wire.totals_errors import (
+    ForeignReadingError,
+    InconsistentSharesError,
+    LacksReadingsError,
+)
 from device_sdk.wire.totals_scale import Scale
 from device_sdk.wire.totals_share import Share
 from device_sdk.wire.totals_sum import (
@@ -136,6 +140,19 @@ def test_what_was_reported_is_reported_again_though_another_split_has_come(
     bob.take(items[0].sender, second_split(metering, items[0], "bob"), metering.roster, NOW)
     again = bob.report(signed, metering.roster, NOW)
     assert cose.parse_signed(SumReport, again).claims == cose.parse_signed(SumReport, before).claims
+
+
+def test_a_trustee_that_has_another_split_than_it_has_reported_does_not_answer(
+    metering: Metering, items: list[SumItem]
+) -> None:
+    """As after a restore from a backup: what it would tell does not fit what others rely on."""
+    signed = metering.sign(metering.sum_of(*items))
+    reports = metering.reports(signed)
+    ann = metering.trustees["ann"]
+    ann._store._state.execute("DELETE FROM held_share WHERE sender = ?", (items[0].sender,))
+    assert ann.take(items[0].sender, second_split(metering, items[0], "ann"), metering.roster, NOW)
+    with pytest.raises(LacksReadingsError, match="has reported"):
+        ann.answer(signed, reports, metering.roster, NOW)
 
 
 def test_wrong_shares_of_one_device_are_few_and_push_out_no_right_one(
