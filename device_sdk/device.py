@@ -39,7 +39,7 @@ from device_sdk.state_file import StateFile
 from device_sdk.status import Status
 from device_sdk.status_view import status_of
 from device_sdk.token_wait import take_token
-from device_sdk.totals_asked import has_trustees
+from device_sdk.totals_asked import trustees_of
 from device_sdk.tracking import Tracking
 from device_sdk.wire.limits import MAX_PROOF
 from device_sdk.wire.padding import padded_length
@@ -217,8 +217,8 @@ class Device:
 
         Experimental until externally reviewed. The gateway verifies the proof and learns nothing
         but that; `docs/zero-knowledge.md` says what is proved and what is not. Where the owner has
-        named trustees, each is sent its share, now or with a later reading: see `totals`. The rest
-        is as for `send`.
+        named trustees, each is sent its share, now or with a later reading: see `totals`. This
+        waits for no trustee. The rest is as for `send`.
 
         Args:
             value: in the unit of the channel's policy; rounded to its nearest step.
@@ -241,9 +241,9 @@ class Device:
             policy = readings.policy_for(addressed.roster, channel)
             steps = readings.steps_of(value, policy, channel)
             sealed = self._posting.post_reading(steps, policy, addressed)
-            is_shared_out = has_trustees(addressed.roster, channel)
+            is_shared_out = bool(trustees_of(addressed.roster, channel))
         if is_shared_out:
-            self.totals.share(timeout)
+            self.totals.share_at_once()
         return Sent(self._tracking, sealed.message_id)
 
     def _begin(
@@ -303,7 +303,8 @@ class Device:
         as a context manager. What has been handled is never shown again: a message whose block was
         left has its read ack on disk. A process that is killed within the block, even at its very
         end, is shown the message again. Keep the iterator for as long as its message is in use:
-        dropping it gives the message back to other iterations.
+        dropping it gives the message back to other iterations. Shares that are sent to a trustee
+        (see `totals`) are not shown: `totals.collect` takes them.
 
         Args:
             timeout: ends after so many seconds without a message; None never does.

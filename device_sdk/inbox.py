@@ -262,6 +262,12 @@ class Inbox:
         arrived = (*waiting, *self._opening.values())
         return missed_before(self._store, header, arrived, trusted)
 
+    def leave(self, parcel: Parcel, trusted: int) -> None:
+        """Keep a copy for another iteration over the inbox: this one is not about its kind."""
+        if not parcel.is_unfinished:
+            self.show(parcel, trusted)
+        self.hands.let_go(parcel.key)
+
     def put_back(self, parcel: Parcel) -> None:
         """Nothing could be tried with the copy, for a local reason: it waits again."""
         self.hands.let_go(parcel.key)

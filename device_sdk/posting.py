@@ -24,9 +24,15 @@ class Posting:
     def __init__(self, courier: Courier) -> None:
         self._courier, self._parts = courier, courier.parts
         self._turn = threading.Lock()
+        self.sharing = threading.Lock()
+        """Held by whoever sends shares of readings: two at once would send each of them twice."""
 
-    def post(self, data: bytes, content_type: str, addressed: Addressed) -> Sealed | None:
+    def post(
+        self, data: bytes, content_type: str, addressed: Addressed, also: Also = nothing
+    ) -> Sealed | None:
         """Seal and store a message; without the device's lock held. Raises as `Outbox.add`.
+
+        ``also`` stores what must be there if and only if the message is.
 
         None if a newer roster came meanwhile, which may revoke a reader: then nothing was stored,
         and the readers are to be chosen again.
@@ -34,7 +40,7 @@ class Posting:
         with self._turn:
             place, tree_head = self._begin(addressed)
             sealed = self._seal(data, content_type, addressed, place, tree_head)
-            return self._store(sealed, addressed)
+            return self._store(sealed, addressed, also)
 
     def post_anonymous(
         self, data: bytes, content_type: str, addressed: Addressed, token: Token

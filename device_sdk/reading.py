@@ -19,6 +19,7 @@ from device_sdk.series import Place
 from device_sdk.times import as_datetime
 from device_sdk.unseal import Opened, UnreadableError, open_copy
 from device_sdk.wire.read_ack import KEY_GONE, MISMATCH, NOT_OPENED
+from device_sdk.wire.totals_share import SHARE_TYPE
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +39,12 @@ class _Content:
 class InboxReading:
     """One iteration over the inbox."""
 
-    def __init__(self, courier: Courier, *, timeout: float | None, until_empty: bool) -> None:
-        self._courier = courier
+    def __init__(
+        self, courier: Courier, *, timeout: float | None, until_empty: bool, shares: bool = False
+    ) -> None:
+        """``shares``: show only trustees' shares of readings, which are else left alone: they are
+        no application's, and who acknowledges one by chance takes a reading out of its sum."""
+        self._courier, self._shares = courier, shares
         self._parts = courier.parts
         self._timeout = timeout
         self._until_empty = until_empty
@@ -53,9 +58,18 @@ class InboxReading:
             self._unfinished = self._parts.inbox.unfinished()
             self._courier.pump()
         while (parcel := self._next()) is not None:
+            if (parcel.checked.header.content_type == SHARE_TYPE) != self._shares:
+                self._leave(parcel)
+                continue
             opened = self._try_to_open(parcel)
             if opened is not None:
                 yield from self._show(parcel, *opened)
+
+    def _leave(self, parcel: Parcel) -> None:
+        """Put a message where the next iteration finds it, without opening it."""
+        with self._courier.changed:
+            self._courier.check_open()
+            self._parts.inbox.leave(parcel, self._parts.time.now)
 
     def _show(self, parcel: Parcel, opened: _Content, missed: Missed) -> Iterator[Message]:
         hands = self._parts.inbox.hands

@@ -9,38 +9,26 @@ Requests, reports and answers are signed bytes; how they travel does not matter.
 externally reviewed.
 """
 
-import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import TypeVar
 
 from device_sdk.courier import Courier
-from device_sdk.errors import NotSealedError, RosterUnknownError
+from device_sdk.errors import RosterUnknownError
 from device_sdk.outgoing import State
 from device_sdk.posting import Posting
 from device_sdk.reading import InboxReading
-from device_sdk.recipients import GRACE, find_targets
-from device_sdk.sending import draft
-from device_sdk.totals_asked import has_trustees
+from device_sdk.recipients import GRACE
 from device_sdk.totals_bills import Billing
-from device_sdk.totals_secrets import share_out
-from device_sdk.totals_store import OwnReading
-from device_sdk.trust import Roster, RosterExpiredError
+from device_sdk.totals_sharing import Sharing
+from device_sdk.trust import Roster
 from device_sdk.trustee import Trustee
-from device_sdk.wire import cose
-from device_sdk.wire.limits import MAX_LIFETIME
-from device_sdk.wire.totals_share import SHARE_TYPE, Share, Split
 
 T = TypeVar("T")
-_AT_ONCE = 100
-"""Readings that are shared out in one go."""
-_LIFETIME = timedelta(seconds=MAX_LIFETIME)
-"""A share waits for its trustee as long as anything may."""
+_AT_ONCE = 20
+"""Readings that are shared out with a new one: a backlog gets less, and holds no sensor up."""
 _ROSTER_PATIENCE = 10.0
 """Seconds to wait for the very first roster."""
-
-logger = logging.getLogger(__name__)
 
 
 class Totals:
@@ -52,7 +40,7 @@ class Totals:
         name, signer, aad = parts.keystore.name, parts.keystore.identity, parts.pin.aad
         mac = parts.keystore.reading_mac
         self._billing = Billing(parts.totals, name=name, signer=signer, aad=aad, mac=mac)
-        self._trustee = Trustee(parts.totals, name=name, signer=signer, aad=aad)
+        self._trustee = Trustee(parts.totals, name=name, signer=signer, aad=aad, mac=mac)
 
     def answer_bill(self, request: bytes) -> bytes:
         """Return the signed total of this device's readings that a gateway asks for.
@@ -87,79 +75,54 @@ class Totals:
         Other messages stay in the inbox. Raises as `Device.inbox`.
         """
         taken = 0
-        reading = InboxReading(self._courier, timeout=timeout, until_empty=True)
+        reading = InboxReading(self._courier, timeout=timeout, until_empty=True, shares=True)
         for message in reading.messages():
-            if message.content_type != SHARE_TYPE:
-                continue
             with message:
                 sender, payload = message.sender, message.payload
                 taken += self._locked(
-                    lambda roster, _now, sender=sender, payload=payload: self._trustee.take(  # type: ignore[misc]
-                        sender, payload, roster
+                    lambda roster, now, sender=sender, payload=payload: self._trustee.take(  # type: ignore[misc]
+                        sender, payload, roster, now
                     )
                 )
         return taken
 
     def share(self, timeout: float = 10.0) -> int:
-        """Send trustees the shares that they have not been sent yet; return how many wait.
+        """Send trustees the shares that they have not been sent yet; return how many readings wait.
 
-        `Device.send_reading` does so for each reading. What could not be sealed, for want of a
-        trustee's key or of room, is tried again with the next one.
+        `Device.send_reading` does so for what can go out at once. What could not be sealed, for
+        want of a trustee's key or of room, is tried again with the next one.
         """
         until = time.monotonic() + timeout
-        with self._courier.changed:
-            self._courier.check_open()
-            waiting = self._parts.totals.to_share(_AT_ONCE)
-        for done, own in enumerate(waiting):
+        self._locked(lambda _roster, _now: None)
+        with self._posting.sharing:
+            waiting = self._sharing().run()
+            if waiting and timeout > 0:
+                self._sharing(until - time.monotonic()).run()
+                waiting = self._sharing().run()  # other keys may have come while one was waited for
+            return waiting
+
+    def share_at_once(self) -> None:
+        """Send what can be sent without waiting for anything, not even for another thread at it."""
+        if self._posting.sharing.acquire(blocking=False):
             try:
-                self._share_one(own, max(until - time.monotonic(), 0.0))
-            except (NotSealedError, RosterExpiredError) as error:
-                logger.warning("readings could not be shared out yet: %s", error)
-                return len(waiting) - done
-        return 0
+                self._sharing().run(_AT_ONCE)
+            finally:
+                self._posting.sharing.release()
 
     def flush(self, timeout: float = 30.0) -> bool:
-        """Wait until the gateway holds all that this device has sent; tell whether it does."""
+        """Share out what waits, and wait until the gateway holds all that this device has sent;
+        tell whether it does."""
+        until = time.monotonic() + timeout
+        if self.share(timeout):
+            return False
         with self._courier.changed:
-            return self._courier.wait(self._is_sent, time.monotonic() + timeout)
+            return self._courier.wait(self._is_sent, until)
 
     def _is_sent(self) -> bool:
         return not self._parts.outbox.count_open().get(State.WAITING)
 
-    def _share_one(self, own: OwnReading, timeout: float) -> None:
-        roster = self._locked(lambda roster, _now: roster)
-        if has_trustees(roster, own.channel):
-            for trustee, payload in self._payloads(own, roster).items():
-                self._post(trustee, payload, timeout)
-        with self._courier.changed:
-            self._courier.check_open()
-            self._parts.totals.shared(own.message_id)
-
-    def _payloads(self, own: OwnReading, roster: Roster) -> dict[str, bytes]:
-        totals = roster.channels[own.channel].totals
-        assert totals is not None  # noqa: S101  it has trustees
-        parts = share_out(self._parts.keystore.reading_mac, own, totals.trustees)
-        split = Split(
-            sender=self._parts.keystore.name,
-            channel=own.channel,
-            message_id=own.message_id,
-            issued=own.issued,
-            shares=tuple((name, parts[name].commitment) for name in totals.trustees),
-        )
-        signed = cose.sign(split, self._parts.keystore.identity, self._parts.pin.aad)
-        return {
-            name: Share(split=signed, value=part.value, blinding=part.blinding).encode()
-            for name, part in parts.items()
-        }
-
-    def _post(self, trustee: str, payload: bytes, timeout: float) -> None:
-        sealed = None
-        while sealed is None:
-            with self._courier.changed:
-                now = self._courier.router.believed(self._courier.moment())
-                wish = draft([trustee], _LIFETIME, now)
-                addressed = find_targets(self._courier, wish, timeout)
-            sealed = self._posting.post(payload, SHARE_TYPE, addressed)
+    def _sharing(self, patience: float = 0.0) -> Sharing:
+        return Sharing(self._courier, self._posting, patience=patience)
 
     def _locked(self, work: Callable[[Roster, int], T]) -> T:
         with self._courier.changed:

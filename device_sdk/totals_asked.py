@@ -52,10 +52,10 @@ def _is_sum(request: Request) -> bool:
     return isinstance(request, SumRequest)
 
 
-def has_trustees(roster: Roster, channel: str) -> bool:
-    """Tell whether readings of a channel are shared out."""
+def trustees_of(roster: Roster, channel: str) -> tuple[str, ...]:
+    """Return to whom readings of a channel are shared out; nobody if they are not."""
     entry = roster.channels.get(channel)
-    return entry is not None and entry.totals is not None and bool(entry.totals.trustees)
+    return () if entry is None or entry.totals is None else entry.totals.trustees
 
 
 def check_epochs(request: Request, now: int) -> None:

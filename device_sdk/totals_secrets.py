@@ -5,14 +5,16 @@ the key store does. The inputs are arrays of different lengths and beginnings, s
 for another.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from device_sdk.proofs import pedersen
 from device_sdk.proofs.sharing import Part, complete
-from device_sdk.totals_store import OwnReading
+from device_sdk.totals_store import HeldShare, OwnReading
 from device_sdk.wire import cbor
+from device_sdk.wire.limits import POINT_SIZE
 from device_sdk.wire.reading_policy import ReadingPolicy
 
 _MASK = 2**64
@@ -85,3 +87,25 @@ def _part(mac: Mac, own: OwnReading, trustee: str) -> Part:
 def _mask(mac: Mac, own: OwnReading) -> int:
     made_of = cbor.encode(["sealgate 1 own", own.channel, own.sequence, own.message_id])
     return int.from_bytes(mac(made_of, issued=own.issued)[:8])
+
+
+def mask_part(mac: Mac, held: HeldShare, part: Part) -> bytes:
+    """Return a trustee's part of somebody's reading as it is kept: masked, as own readings are."""
+    return _exclusive_or(part.value + part.blinding, _part_mask(mac, held))
+
+
+def held_part(mac: Mac, held: HeldShare) -> Part:
+    """Return the part that is kept."""
+    both = _exclusive_or(held.masked, _part_mask(mac, held))
+    return Part(value=both[:POINT_SIZE], blinding=both[POINT_SIZE:])
+
+
+def _part_mask(mac: Mac, held: HeldShare) -> bytes:
+    """Why the split goes in: a mask must not serve two parts, should one come again."""
+    hashed = hashlib.sha256(held.split).digest()
+    made_of = cbor.encode(["sealgate 1 held", held.sender, held.message_id, hashed])
+    return mac(made_of, issued=held.issued)
+
+
+def _exclusive_or(data: bytes, mask: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(data, mask, strict=True))

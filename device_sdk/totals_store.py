@@ -1,6 +1,8 @@
 """The rows of totals in the state file: nothing that decides (PROTOCOL 18)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from device_sdk.sql_files import queries
 from device_sdk.state_file import StateFile, storable
@@ -12,7 +14,9 @@ MOST_OWN = 100_000
 """Own readings that wait for a total: one a minute for 69 days."""
 MOST_SHARES = 40_000
 """Shares of one sender's readings: one in three minutes for 83 days. Whoever sends more pushes out
-its own oldest."""
+its own oldest, but none that was reported: others rely on it."""
+MOST_WRONG = 100
+"""Wrong shares of one sender: they are kept to name it, and a hundred do that as well."""
 _SQL = queries("totals")
 _SEQUENCE_SIZE = 8
 
@@ -29,6 +33,10 @@ class OwnReading:
     masked: bytes
     """The steps, as `device_sdk.totals_secrets` masks them: 8 bytes."""
     policy: ReadingPolicy
+    trustees: tuple[str, ...] = ()
+    """To whom it was shared out when the first share was sent; it stays so."""
+    sent_to: tuple[str, ...] = ()
+    """Which of them have been sent theirs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,9 +50,13 @@ class HeldShare:
     problem: str
     """Why it cannot be added up, one of `device_sdk.wire.totals_sum.LACKS`; empty if it can."""
     split: bytes
-    """The Signed<Split>."""
-    value: bytes
-    blinding: bytes
+    """The first Signed<Split> of the reading that came."""
+    masked: bytes
+    """This trustee's part, as `device_sdk.totals_secrets` masks it; empty if it is wrong."""
+    second: bytes = b""
+    """Another Signed<Split> of the reading: its device cheats."""
+    is_reported: bool = False
+    """Whether a report has said that the first one is here: then it counts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,20 +91,46 @@ class TotalsStore:
             self._state.execute(_SQL["trim_own"], (MOST_OWN,))
 
     def own(self, channel: str, start: int, until: int) -> dict[bytes, OwnReading]:
-        """Return the own readings of a time that are still here, by message id."""
+        """Return the own readings of a time that a bill may be of, by message id.
+
+        What is, or was, to be shared out is not among them: it may be in a sum.
+        """
         rows = self._state.rows(_SQL["own"], (channel, storable(start), storable(until)))
         return {row[0]: _own(row) for row in rows}
 
     def to_share(self, most: int) -> list[OwnReading]:
-        """Return own readings of which trustees have no part yet, oldest first."""
+        """Return own readings of which trustees lack parts: those that were tried least come first,
+        and of these the oldest."""
         return [_own(row) for row in self._state.rows(_SQL["to_share"], (most,))]
 
-    def shared(self, message_id: bytes) -> None:
-        """Forget an own reading whose parts are all on their way."""
+    def count_to_share(self) -> int:
+        """Return how many own readings wait for that."""
+        return self._count("count_to_share")
+
+    def sent(self, message_id: bytes, trustees: tuple[str, ...], trustee: str) -> None:
+        """Note that a trustee is sent its part; within the transaction that stores the message.
+
+        Once all of them are, the reading is forgotten.
+        """
+        row = self._state.row(_SQL["sent_to"], (message_id,))
+        sent_to = {trustee, *(str(row[0]).split() if row else ())}
+        if sent_to.issuperset(trustees):
+            self.drop_own(message_id)
+        else:
+            values = (" ".join(trustees), " ".join(sorted(sent_to)), message_id)
+            self._state.execute(_SQL["note_sent"], values)
+
+    def tried(self, message_ids: Iterable[bytes]) -> None:
+        """Note that some own readings could not be shared out yet: others go before them."""
+        with self._state.transaction():
+            self._state.execute_many(_SQL["note_tried"], ((one,) for one in message_ids))
+
+    def drop_own(self, message_id: bytes) -> None:
+        """Forget an own reading."""
         self._state.execute(_SQL["drop_own"], (message_id,))
 
     def put_share(self, share: HeldShare) -> None:
-        """Keep a share, in the place of one of the same reading."""
+        """Keep the first share of a reading."""
         row = (
             share.sender,
             share.message_id,
@@ -100,20 +138,29 @@ class TotalsStore:
             storable(share.issued),
             share.problem,
             share.split,
-            share.value,
-            share.blinding,
+            share.masked,
         )
+        is_wrong, most = int(bool(share.problem)), MOST_WRONG if share.problem else MOST_SHARES
         with self._state.transaction():
             self._state.execute(_SQL["put_share"], row)
-            if self._count("count_shares", share.sender) > MOST_SHARES:
-                self._state.execute(_SQL["trim_shares"], (share.sender, MOST_SHARES))
+            if self._count("count_shares", share.sender, is_wrong) > most:
+                self._state.execute(_SQL["trim_shares"], (share.sender, is_wrong, most))
+
+    def put_second(self, sender: str, message_id: bytes, split: bytes) -> None:
+        """Keep another split of a reading beside the first one."""
+        self._state.execute(_SQL["put_second"], (split, sender, message_id))
+
+    def note_reported(self, shares: Iterable[tuple[str, bytes]]) -> None:
+        """Note of which readings, by sender and message id, others rely on the shares here."""
+        with self._state.transaction():
+            self._state.execute_many(_SQL["note_reported"], shares)
 
     def share(self, sender: str, message_id: bytes) -> HeldShare | None:
         """Return this trustee's part of a reading."""
         row = self._state.row(_SQL["share"], (sender, message_id))
         if row is None:
             return None
-        sender, message_id, channel, issued, problem, split, value, blinding = row
+        sender, message_id, channel, issued, problem, split, masked, second, reported = row
         return HeldShare(
             sender=sender,
             message_id=message_id,
@@ -121,8 +168,9 @@ class TotalsStore:
             issued=issued,
             problem=problem,
             split=split,
-            value=value,
-            blinding=blinding,
+            masked=masked,
+            second=second,
+            is_reported=bool(reported),
         )
 
     def totalled(self, channel: str, start: int, until: int) -> list[Totalled]:
@@ -150,13 +198,13 @@ class TotalsStore:
             for name in ("forget_own", "forget_shares", "forget_totalled"):
                 self._state.execute(_SQL[name], (now - TOTALS_KEPT,))
 
-    def _count(self, name: str, *values: str) -> int:
+    def _count(self, name: str, *values: str | int) -> int:
         row = self._state.row(_SQL[name], values)
         return int(row[0]) if row else 0
 
 
-def _own(row: tuple[bytes, str, bytes, int, bytes, bytes]) -> OwnReading:
-    message_id, channel, sequence, issued, masked, policy = row
+def _own(row: tuple[Any, ...]) -> OwnReading:
+    message_id, channel, sequence, issued, masked, policy, trustees, sent_to = row
     return OwnReading(
         message_id=message_id,
         channel=channel,
@@ -164,4 +212,6 @@ def _own(row: tuple[bytes, str, bytes, int, bytes, bytes]) -> OwnReading:
         issued=issued,
         masked=masked,
         policy=ReadingPolicy.parse(cbor.decode(policy, "own policy", limit=len(policy))),
+        trustees=tuple(trustees.split()),
+        sent_to=tuple(sent_to.split()),
     )

@@ -4,18 +4,22 @@ They name what the gateway has verified, and all of it: whoever is asked refuses
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from device_sdk.trust import Roster
+from device_sdk.wire.errors import MalformedError
 from device_sdk.wire.limits import MAX_TOTALS_ITEMS
 from device_sdk.wire.totals_bill import BillItem, BillRequest
 from device_sdk.wire.totals_rule import TotalsRule
-from device_sdk.wire.totals_scale import Scale
+from device_sdk.wire.totals_scale import Scale, check_reach
 from device_sdk.wire.totals_sum import SumItem, SumRequest
 from gateway.errors import GatewayError
 from gateway.store.port import Reading
 from gateway.store.records import Registered
 from gateway.tariff import Tariff
+from gateway.totals_choice import choose, steps_of
+
+_NOTHING = "the gateway has held no readings of {} that were made in this time"
 
 
 class NoTotalError(GatewayError):
@@ -44,7 +48,13 @@ def bill_request(
     """
     rule = _rule(roster, channel, for_sums=False)
     _check_time(rule, start, until, now)
-    found = _registered(tx, channel, start, until, sender=device)
+    found = [
+        one
+        for one in _registered(tx, channel, start, until, device)
+        if not one.key.message_id.hex().startswith(tuple(without))
+    ]
+    if not found:
+        raise NoTotalError(f"nothing is left of the readings of {device}")
     items = [
         BillItem(
             message_id=one.key.message_id,
@@ -53,10 +63,9 @@ def bill_request(
             weight=tariff.weight_at(one.issued),
         )
         for one in found
-        if not one.key.message_id.hex().startswith(tuple(without))
     ]
-    if not items:
-        raise NoTotalError(f"nothing is left of the readings of {device}")
+    scale = _scale(found)
+    _check_reach(scale, sum(item.weight for item in items))
     return BillRequest(
         gateway=gateway,
         device=device,
@@ -64,11 +73,20 @@ def bill_request(
         rule=rule,
         start=start,
         until=until,
-        scale=_scale(found),
+        scale=scale,
         price=tariff.price,
         items=tuple(sorted(items, key=lambda item: item.message_id)),
         time=now,
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SumAsked:
+    """A request for a sum, and what is not in it."""
+
+    request: SumRequest
+    left_out: tuple[str, ...]
+    """For people: whose readings are not in it, and why."""
 
 
 def sum_request(
@@ -79,36 +97,57 @@ def sum_request(
     channel: str,
     start: int,
     now: int,
+    before: SumRequest | None = None,
     without: Collection[SumItem] = (),
-) -> SumRequest:
+) -> SumAsked:
     """Return the request for the sum of an epoch across devices, but for some readings.
+
+    One about the same epoch ``before`` it bounds what it asks about: each round takes away, so that
+    no device can bring in anything after trustees have reported, and rounds end.
 
     Raises NoTotalError, as `bill_request`.
     """
     rule = _rule(roster, channel, for_sums=True)
     _check_time(rule, start, start + rule.epoch, now)
-    found = _registered(tx, channel, start, start + rule.epoch)
-    items = {
+    if before is not None and (before.channel, before.start) != (channel, start):
+        raise NoTotalError("the request before is about another channel or epoch")
+    allowed = None if before is None else set(before.items)
+    found = {
+        item: one
+        for item, one in _of_each(tx, channel, start, start + rule.epoch).items()
+        if item not in without and (allowed is None or item in allowed)
+    }
+    chosen = choose(found, roster.channels[channel])
+    senders = {item.sender for item in chosen.items}
+    if len(senders) < rule.least:
+        raise NoTotalError(
+            f"a sum on the channel {channel} needs readings of {rule.least} devices, "
+            f"and there are those of {len(senders)}"
+        )
+    scale = _scale([found[item] for item in chosen.items])
+    _check_reach(scale, len(chosen.items))
+    request = SumRequest(
+        gateway=gateway,
+        channel=channel,
+        rule=rule,
+        start=start,
+        scale=scale,
+        items=chosen.items,
+        time=now,
+    )
+    return SumAsked(request=request, left_out=chosen.left_out)
+
+
+def _of_each(tx: Reading, channel: str, start: int, until: int) -> dict[SumItem, Registered]:
+    found = tx.registered_of_each(channel, start, until, MAX_TOTALS_ITEMS + 1)
+    if not found:
+        raise NoTotalError(_NOTHING.format(channel))
+    return {
         SumItem(
             sender=one.key.sender, message_id=one.key.message_id, commitment=one.commitment
         ): one
         for one in found
     }
-    left = sorted(set(items).difference(without))
-    if len({item.sender for item in left}) < rule.least:
-        raise NoTotalError(
-            f"a sum on the channel {channel} needs readings of {rule.least} devices, "
-            f"and there are those of {len({item.sender for item in left})}"
-        )
-    return SumRequest(
-        gateway=gateway,
-        channel=channel,
-        rule=rule,
-        start=start,
-        scale=_scale([items[item] for item in left]),
-        items=tuple(left),
-        time=now,
-    )
 
 
 def _rule(roster: Roster, channel: str, *, for_sums: bool) -> TotalsRule:
@@ -135,13 +174,11 @@ def _check_time(rule: TotalsRule, start: int, until: int, now: int) -> None:
 
 
 def _registered(
-    tx: Reading, channel: str, start: int, until: int, *, sender: str = ""
+    tx: Reading, channel: str, start: int, until: int, sender: str
 ) -> Sequence[Registered]:
     found = tx.registered(channel, start, until, MAX_TOTALS_ITEMS + 1, sender=sender)
     if not found:
-        raise NoTotalError(
-            f"the gateway has held no readings of {sender or channel} that were made in this time"
-        )
+        raise NoTotalError(_NOTHING.format(sender))
     if len(found) > MAX_TOTALS_ITEMS:
         raise NoTotalError(
             f"a total is of {MAX_TOTALS_ITEMS:,} readings at the most: ask about a shorter time"
@@ -149,8 +186,16 @@ def _registered(
     return found
 
 
+def _check_reach(scale: Scale, weights: int) -> None:
+    """Raise NoTotalError for a request that whoever is asked could not even read."""
+    try:
+        check_reach(scale, weights, "the request")
+    except MalformedError as error:
+        raise NoTotalError(f"{error}: ask about a shorter time") from None
+
+
 def _scale(found: Sequence[Registered]) -> Scale:
-    scales = {replace(Scale.of(one.policy), low=0, high=1) for one in found}
+    scales = {steps_of(one.policy) for one in found}
     if len(scales) > 1:
         raise NoTotalError(
             "the owner has changed the unit or scale meanwhile: ask about the time before or after"

@@ -121,8 +121,8 @@ def share(
     """Send trustees their shares of readings that were sent without; sending does so itself."""
     terminal: Terminal = ctx.obj
     with open_device(ctx, directory, passphrase_file, broker, password_file, ca) as opened:
-        waiting = opened.totals.share(timeout)
         sent = opened.totals.flush(timeout)
+        waiting = opened.totals.share(0)
     if waiting:
         terminal.say(f"{waiting} readings still wait for a trustee's key")
     else:

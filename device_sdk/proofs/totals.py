@@ -155,7 +155,19 @@ def _one_split(request: SumRequest, item: SumItem, found: Sequence[Split]) -> Sp
             todo="make a request that leaves its readings out",
             who=item.sender,
         )
+    _check_scale(request, split)
     return split
+
+
+def _check_scale(request: SumRequest, split: Split) -> None:
+    """Why: the gateway says in which unit the sum is, and only devices know what they measured."""
+    if not request.scale.covers(split.scale):
+        raise InconsistentSharesError(
+            f"the shares of {split.sender}",
+            expected="the unit, step and range of the request",
+            got="others",
+            todo="make a request of its scale, or one that leaves its readings out",
+        )
 
 
 def check_sum(

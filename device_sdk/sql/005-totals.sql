@@ -7,13 +7,16 @@ CREATE TABLE own_reading (
     issued     INTEGER NOT NULL,
     masked     BLOB NOT NULL,
     policy     BLOB NOT NULL,
-    to_share   INTEGER NOT NULL
+    to_share   INTEGER NOT NULL,
+    trustees   TEXT NOT NULL, -- to whom it was shared out first; names, with spaces between them
+    sent_to    TEXT NOT NULL, -- which of them have their shares
+    tried      INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE INDEX own_reading_by_time ON own_reading (issued);
-CREATE INDEX own_reading_to_share ON own_reading (issued) WHERE to_share = 1;
+CREATE INDEX own_reading_to_share ON own_reading (tried, issued) WHERE to_share = 1;
 
--- What others have shared out to this device as a trustee, until it was added up.
+-- What others have shared out to this device as a trustee, until it was added up: masked as above.
 CREATE TABLE held_share (
     sender     TEXT NOT NULL,
     message_id BLOB NOT NULL,
@@ -21,13 +24,14 @@ CREATE TABLE held_share (
     issued     INTEGER NOT NULL,
     problem    TEXT NOT NULL,
     split      BLOB NOT NULL,
-    value      BLOB NOT NULL,
-    blinding   BLOB NOT NULL,
+    masked     BLOB NOT NULL,
+    second     BLOB NOT NULL, -- another split of this reading by its device, if there is one
+    reported   INTEGER NOT NULL, -- 1: others may rely on it
     PRIMARY KEY (sender, message_id)
 ) WITHOUT ROWID;
 
 CREATE INDEX held_share_by_time ON held_share (issued);
-CREATE INDEX held_share_by_sender ON held_share (sender, issued);
+CREATE INDEX held_share_by_sender ON held_share (sender, problem, reported, issued);
 
 -- What was answered: another request about the same time is refused, the same one answered again.
 CREATE TABLE totalled (

@@ -41,14 +41,14 @@ class Scale:
             high=policy.high,
         )
 
-    def covers(self, policy: ReadingPolicy) -> bool:
-        """Tell whether a reading by a policy may stand in a set of this scale."""
+    def covers(self, other: "Scale | ReadingPolicy") -> bool:
+        """Tell whether readings by a policy, or of a scale, may stand in a set of this scale."""
         same = (self.unit, self.exponent, self.mantissa) == (
-            policy.unit,
-            policy.exponent,
-            policy.mantissa,
+            other.unit,
+            other.exponent,
+            other.mantissa,
         )
-        return same and self.low <= policy.low and policy.high <= self.high
+        return same and self.low <= other.low and other.high <= self.high
 
     def value_of(self, steps: int) -> Decimal:
         """Return a number of steps in units."""
@@ -74,6 +74,8 @@ class Scale:
             low=cbor.as_int(low, f"{what}.low", most=MAX_STEPS),
             high=cbor.as_int(high, f"{what}.high", most=MAX_STEPS),
         )
+        if scale.mantissa % 10 == 0:  # one scale has one form only, as one policy has
+            raise MalformedError(f"{what}.mantissa", expected="no 0 at its end", got="one")
         if scale.low >= scale.high:
             raise MalformedError(f"{what}.range", expected="low below high", got="another order")
         return scale

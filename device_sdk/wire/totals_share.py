@@ -9,6 +9,7 @@ from device_sdk.wire.errors import MalformedError
 from device_sdk.wire.limits import MAX_STATEMENT, MESSAGE_ID_SIZE, POINT_SIZE
 from device_sdk.wire.names import as_name
 from device_sdk.wire.totals_rule import MAX_TRUSTEES, MIN_TRUSTEES
+from device_sdk.wire.totals_scale import Scale
 
 SHARE_TYPE = "application/sealgate-share+cbor"
 """Content type of the message that brings a trustee its share."""
@@ -26,6 +27,8 @@ class Split:
     """The reading's `iat`."""
     shares: tuple[tuple[str, bytes], ...]
     """(trustee, commitment to its share), by the trustee's name. They add up to the reading's."""
+    scale: Scale
+    """Of the policy by which it was sealed: what a step of it is, by its device's own word."""
 
     TYP: ClassVar[str] = "application/sealgate-split+cose"
     LIMIT: ClassVar[int] = MAX_STATEMENT
@@ -48,6 +51,7 @@ class Split:
                 3: self.message_id,
                 4: self.issued,
                 5: [[name, commitment] for name, commitment in self.shares],
+                6: self.scale.to_cbor(),
             }
         )
 
@@ -55,7 +59,7 @@ class Split:
     def parse(cls, fields: Any) -> Self:
         """Return the record from decoded CBOR. Raises MalformedError."""
         what = "split"
-        fields = cbor.as_map(fields, what, range(1, 6))
+        fields = cbor.as_map(fields, what, range(1, 7))
         shares = cbor.as_array(fields[5], f"{what}.shares", least=MIN_TRUSTEES, most=MAX_TRUSTEES)
         split = cls(
             sender=as_name(fields[1], f"{what}.sender"),
@@ -63,6 +67,7 @@ class Split:
             message_id=cbor.as_bytes(fields[3], f"{what}.message-id", size=MESSAGE_ID_SIZE),
             issued=cbor.as_uint(fields[4], f"{what}.iat"),
             shares=tuple(_parse_share(share, f"{what}.share") for share in shares),
+            scale=Scale.parse(fields[6], what),
         )
         if any(a >= b for a, b in pairwise(split.trustees)):
             raise MalformedError(

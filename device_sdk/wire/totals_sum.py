@@ -21,15 +21,18 @@ from device_sdk.wire.names import as_name
 from device_sdk.wire.totals_rule import TotalsRule
 from device_sdk.wire.totals_scale import Scale, check_reach
 
-MISSING, WRONG_SHARE, OTHER_COMMITMENT, OTHER_EPOCH = (
+MISSING, WRONG_SHARE, OTHER_COMMITMENT, OTHER_EPOCH, OTHER_SCALE, OTHER_TRUSTEES = LACKS = (
     "missing",
     "wrong-share",
     "other-commitment",
     "other-epoch",
+    "other-scale",
+    "other-trustees",
 )
-LACKS = (MISSING, WRONG_SHARE, OTHER_COMMITMENT, OTHER_EPOCH)
-"""Why a trustee cannot add up a reading: none has come; what came does not agree with itself or the
-rule; it was shared out under another commitment than the set names, or belongs to another epoch."""
+"""Why a trustee cannot add up a reading: none has come; what came does not agree with itself, or
+its sender is none of the channel's; it was shared out under another commitment than the set names;
+it belongs to another epoch; it is of another unit, step or range; it was shared out to others than
+the owner names now, and its device may be honest."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)

@@ -54,6 +54,8 @@ def revoke(
     it, it is excused from what it still owed, and what it sent ends unread. Its name stays taken.
     """
     from gateway.owner import changes
+    from gateway.owner.register import Register
+    from gateway.owner.totals_rules import entrusted
 
     change(
         ctx.obj,
@@ -68,6 +70,8 @@ def revoke(
             "Give the bundle to your gateway now: until then, nobody knows",
         ),
     )
+    for channel in entrusted(Register(directory).roster().channels, name):
+        ctx.obj.warn(f"no sums of {channel} until it has other trustees: {name} is one of them")
 
 
 def diff(

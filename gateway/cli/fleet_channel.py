@@ -121,9 +121,10 @@ def set_(
 
     A rule for readings (experimental) is given by --reading, --scale, --range and --mode; another
     one refuses readings by the former that are still on their way. Totals (experimental) need
-    readings in mode require. An anonymous channel (experimental) takes only messages that do not
-    name their sender, so many in each period. Devices and gateways that are older than these rules
-    refuse a roster with one: update all of them first.
+    readings in mode require; one is of 5,000 readings at most: devices times readings in an epoch.
+    An anonymous channel (experimental) takes only messages that do not name their sender, so many
+    in each period. Devices and gateways that are older than these rules refuse a roster with one:
+    update all of them first.
     """
     from gateway.owner import changes
     from gateway.owner.anonymous_rules import AnonymityWish, set_anonymous_rule

@@ -125,7 +125,7 @@ def sum_request(
         Path | None,
         typer.Option(
             metavar="REQUEST",
-            help="The request before: leave out what its reports say cannot be added up.",
+            help="The request before: ask about what it asked, but for what its reports lack.",
         ),
     ] = None,
     report: Reports = None,
@@ -134,14 +134,19 @@ def sum_request(
     """Ask the trustees for the sum of all devices' readings in one epoch.
 
     First they report what they have of it; where something is lacking, make another request
-    --without it. Once every trustee has everything, each tells its part of the sum, once.
+    --without it, which asks about nothing new. A sum is of 5,000 readings at the most: if there
+    are more, the devices that have most are left out and named. Once every trustee has everything,
+    each tells its part of the sum, once.
     """
     desk = _desk(ctx, data, passphrase_file)
-    lacking = desk.lacking(without, report or ()) if without is not None else set()
-    request = desk.sum(channel=channel, start=as_time(epoch), without=lacking)
+    before, lacking = (None, set()) if without is None else desk.lacking(without, report or ())
+    asked = desk.sum(channel=channel, start=as_time(epoch), before=before, without=lacking)
+    request = asked.request
     desk.write(request, out)
     for item in sorted(lacking):
         ctx.obj.warn(f"a reading of {item.sender} is left out")
+    for why in asked.left_out:
+        ctx.obj.warn(f"left out: {why}")
     ctx.obj.say(
         f"{len(request.items)} readings of {len(request.senders)} devices: give {out} to "
         f"{' and '.join(request.rule.trustees)}"

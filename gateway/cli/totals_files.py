@@ -20,7 +20,7 @@ from gateway.store.port import Reading
 from gateway.store.sqlite import LEDGER_FILE, look_into
 from gateway.store.sqlite_reading import SqliteReading
 from gateway.tariff import Tariff
-from gateway.totals_export import bill_request, sum_request
+from gateway.totals_export import SumAsked, bill_request, sum_request
 
 
 class NoRosterError(GatewayError):
@@ -72,7 +72,14 @@ class Desk:
                 without=without,
             )
 
-    def sum(self, *, channel: str, start: int, without: Collection[SumItem] = ()) -> SumRequest:
+    def sum(
+        self,
+        *,
+        channel: str,
+        start: int,
+        before: SumRequest | None = None,
+        without: Collection[SumItem] = (),
+    ) -> SumAsked:
         """Return a request for a sum. Raises NoTotalError."""
         with self._reading() as tx:
             return sum_request(
@@ -82,15 +89,16 @@ class Desk:
                 channel=channel,
                 start=start,
                 now=self._now,
+                before=before,
                 without=without,
             )
 
-    def lacking(self, request: Path, reports: Sequence[Path]) -> set[SumItem]:
-        """Return what the reports about a request say cannot be added up."""
+    def lacking(self, request: Path, reports: Sequence[Path]) -> tuple[SumRequest, set[SumItem]]:
+        """Return a request before, and what the reports about it say cannot be added up."""
         aad = self._pin.aad
         before = open_request(SumRequest, request.read_bytes(), self._roster, aad)
         found = _opened_reports(before, reports, self._roster, aad)
-        return lacking(before, found, self._roster, aad)
+        return before, lacking(before, found, self._roster, aad)
 
     def write(self, request: BillRequest | SumRequest, out: Path) -> None:
         """Sign a request and write it."""

@@ -1,6 +1,6 @@
 """What the owner allows to be added up on a channel (PROTOCOL 18.1). Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from device_sdk.wire.errors import WireError
@@ -49,6 +49,15 @@ def set_totals_rule(members: Members, name: str, wish: TotalsWish) -> Members:
         _check_proved(name, entry)
         _check_trustees(members, entry.totals)
     return replace(members, channels={**members.channels, name: entry})
+
+
+def entrusted(channels: Mapping[str, ChannelEntry], name: str) -> list[str]:
+    """Return the channels whose sums a device is a trustee of, sorted."""
+    return sorted(
+        channel
+        for channel, entry in channels.items()
+        if entry.totals is not None and name in entry.totals.trustees
+    )
 
 
 def _rule(known: ChannelEntry, wish: TotalsWish) -> TotalsRule | None:

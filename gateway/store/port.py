@@ -151,6 +151,12 @@ class Reading(TokenReading, Protocol):
     ) -> list[Registered]:
         """Return readings with start <= iat < until, of one sender or all, by sender and id."""
 
+    def registered_of_each(
+        self, channel: str, start: int, until: int, limit: int
+    ) -> list[Registered]:
+        """Return readings with start <= iat < until, up to ``limit`` of each sender, by sender and
+        id."""
+
     def registered_on(self, sender: str, time: int) -> int:
         """Return how many readings of a sender were entered on the day of a time, UTC."""
 

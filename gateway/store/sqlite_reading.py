@@ -246,6 +246,14 @@ class SqliteReading(SqliteTokenReading):
         )
         return [_registered(row) for row in rows]
 
+    def registered_of_each(
+        self, channel: str, start: int, until: int, limit: int
+    ) -> list[Registered]:
+        rows = self._all(
+            "registered_of_each", channel=channel, start=start, until=until, limit=limit
+        )
+        return [_registered(row) for row in rows]
+
     def registered_on(self, sender: str, time: int) -> int:
         return self._number("registered_on", sender=sender, day=time // DAY)
 

@@ -53,7 +53,7 @@ scales = st.builds(
     Scale,
     unit=short_texts,
     exponent=st.integers(-MAX_EXPONENT, MAX_EXPONENT),
-    mantissa=st.integers(1, MAX_MANTISSA),
+    mantissa=st.integers(1, MAX_MANTISSA).filter(lambda number: number % 10 != 0),
     low=st.integers(-SPAN, 0),
     high=st.integers(1, SPAN),
 )
@@ -101,7 +101,13 @@ RECORDS: dict[type[cose.Record], st.SearchStrategy[Any]] = {
         time=numbers,
     ),
     Split: st.builds(
-        Split, sender=names, channel=names, message_id=ids, issued=numbers, shares=shares
+        Split,
+        sender=names,
+        channel=names,
+        message_id=ids,
+        issued=numbers,
+        shares=shares,
+        scale=scales,
     ),
     SumRequest: st.builds(
         SumRequest,

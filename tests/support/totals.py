@@ -59,12 +59,13 @@ class Meter:
             steps=steps,
             policy=policy,
         )
-        self.store.add_own(own, to_share=True)
+        self.store.add_own(own, to_share=channel == "load")
         return own.message_id
 
     def own(self, channel: str, message_id: bytes) -> OwnReading:
         """Return a reading that it keeps."""
-        return self.store.own(channel, 0, 2**62)[message_id]
+        shared = {one.message_id: one for one in self.store.to_share(100_000)}
+        return {**self.store.own(channel, 0, 2**62), **shared}[message_id]
 
     def commitment(self, own: OwnReading) -> bytes:
         """As it stands in the reading's header."""
@@ -114,7 +115,12 @@ class Metering:
             name=name,
             signer=self.fleet.members[name].identity,
             aad=self.aad,
+            mac=self._trustee_mac,
         )
+
+    @staticmethod
+    def _trustee_mac(data: bytes, *, issued: int) -> bytes:
+        return hmac.digest(b"a trustee's reading key" + issued.to_bytes(8), data, "sha512")
 
     def billing(self, name: str) -> Billing:
         """Return what answers bills of a meter."""
@@ -187,6 +193,7 @@ class Metering:
             message_id=message_id,
             issued=own.issued,
             shares=tuple((one, parts[one].commitment) for one in TRUSTEES),
+            scale=Scale.of(own.policy),
         )
         return {one: (split, parts[one]) for one in TRUSTEES}
 
@@ -199,7 +206,7 @@ class Metering:
         """Let a meter's shares arrive at trustees."""
         shares = self.shares(name, message_id)
         for one in trustees:
-            assert self.trustees[one].take(name, self.payload(*shares[one]), self.roster)
+            assert self.trustees[one].take(name, self.payload(*shares[one]), self.roster, NOW)
 
     def sum_item(self, name: str, message_id: bytes) -> SumItem:
         """Return what the gateway's register has of a reading on ``load``."""

@@ -294,6 +294,16 @@ WHERE channel = :channel AND issued >= :start AND issued < :until
   AND (:sender = '' OR sender = :sender)
 ORDER BY sender, message_id LIMIT :limit
 
+-- name: registered_of_each
+WITH numbered AS (
+    SELECT sender, message_id, channel, sequence, issued, policy, commitment, held_at,
+           row_number() OVER (PARTITION BY sender ORDER BY message_id) AS number
+    FROM register INDEXED BY register_by_time
+    WHERE channel = :channel AND issued >= :start AND issued < :until
+)
+SELECT sender, message_id, channel, sequence, issued, policy, commitment, held_at
+FROM numbered WHERE number <= :limit ORDER BY sender, message_id
+
 -- name: registered_channels
 WITH RECURSIVE known (channel) AS (
     SELECT min(channel) FROM register

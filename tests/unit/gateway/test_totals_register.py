@@ -42,7 +42,9 @@ TARIFF = Tariff(price="cent", weight=3)
 @pytest.fixture
 async def room(fleet: Fleet, tmp_path: Path) -> AsyncIterator[Mailroom]:
     rule = ReadingRule(mode=REQUIRE, policy=POLICY)
-    channel = ChannelEntry(readers=("hub",), senders=("lock", "thermo"), lifetime=DAY, reading=rule)
+    channel = ChannelEntry(
+        readers=("hub",), senders=("lock", "thermo", "wall"), lifetime=DAY, reading=rule
+    )
     fleet.channels |= {
         "power": replace(channel, totals=BILLS),
         "load": replace(channel, totals=SUMS),
@@ -339,12 +341,12 @@ async def test_a_sum_names_the_readings_of_all_devices_but_those_that_are_left_o
         SumItem(sender=m.sender, message_id=m.message_id, commitment=commitment_of(m))
         for m in messages
     ]
-    request = await room.read(
+    asked = await room.read(
         lambda tx: sum_request(
             tx, roster, "gw-1", channel="load", start=START, now=NOW, without=items[2:]
         )
     )
-    assert set(request.items) == set(items[:2])
+    assert set(asked.request.items) == set(items[:2])
     with pytest.raises(NoTotalError, match="of 2 devices"):
         await room.read(
             lambda tx: sum_request(

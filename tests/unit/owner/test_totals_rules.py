@@ -13,7 +13,7 @@ from device_sdk.wire.totals_rule import TotalsRule
 from gateway.owner.difference import difference
 from gateway.owner.errors import NotChangedError
 from gateway.owner.signing import Members
-from gateway.owner.totals_rules import TotalsWish, set_totals_rule
+from gateway.owner.totals_rules import TotalsWish, entrusted, set_totals_rule
 
 from .conftest import NOW
 
@@ -40,6 +40,13 @@ def allow(members: Members = MEMBERS, **wish: Any) -> TotalsRule | None:
     """Return the rule of the channel after a change."""
     changed = set_totals_rule(members, "power", TotalsWish(**wish))
     return changed.channels["power"].totals
+
+
+def test_the_channels_of_a_trustee_are_known_when_it_is_revoked() -> None:
+    rule = replace(BILLS, trustees=("ann", "bob"))
+    channels = {"power": replace(POWER, totals=BILLS), "load": replace(POWER, totals=rule)}
+    assert entrusted({**channels, "plain": POWER}, "ann") == ["load"]
+    assert entrusted(channels, "hub") == []
 
 
 def allowed(rule: TotalsRule) -> Members:

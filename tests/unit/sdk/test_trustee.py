@@ -173,7 +173,7 @@ def test_a_share_that_its_commitment_does_not_open_is_named_before_anything_is_t
     split, part = metering.shares("meter-1", message_id)["ann"]
     wrong = replace(part, value=RISTRETTO255.scalar(secrets.randbits(100)))
     assert not metering.trustees["ann"].take(
-        "meter-1", metering.payload(split, wrong), metering.roster
+        "meter-1", metering.payload(split, wrong), metering.roster, NOW
     )
     item = metering.sum_item("meter-1", message_id)
     request = metering.sum_of(item, *items[1:])
@@ -195,7 +195,7 @@ def test_a_device_that_gives_two_trustees_different_splits_is_named(
     )
     other = replace(split, shares=(("ann", rest.commitment), ("bob", shifted.commitment)))
     assert metering.trustees["bob"].take(
-        "meter-1", metering.payload(other, shifted), metering.roster
+        "meter-1", metering.payload(other, shifted), metering.roster, NOW
     )
     request = metering.sum_of(metering.sum_item("meter-1", message_id), *items[1:])
     signed = metering.sign(request)
@@ -214,7 +214,7 @@ def test_a_second_split_of_one_reading_is_a_wrong_share(
     split, part = metering.shares("meter-1", item.message_id)["ann"]
     other = replace(split, issued=split.issued + 1)
     assert not metering.trustees["ann"].take(
-        "meter-1", metering.payload(other, part), metering.roster
+        "meter-1", metering.payload(other, part), metering.roster, NOW
     )
     assert entries(metering, metering.sum_of(*items)).count(WRONG_SHARE) == 1
 
@@ -233,8 +233,8 @@ def test_shares_in_anothers_name_are_not_kept(metering: Metering) -> None:
         ("meter-1", metering.payload(split, part, signer="meter-2")),
         ("meter-1", b"no share"),
     ):
-        assert not trustee.take(sender, payload, metering.roster)
-    assert trustee.take("meter-1", metering.payload(split, part), metering.roster)
+        assert not trustee.take(sender, payload, metering.roster, NOW)
+    assert trustee.take("meter-1", metering.payload(split, part), metering.roster, NOW)
 
 
 def test_a_swapped_commitment_is_found_by_the_trustees(
@@ -273,7 +273,7 @@ def test_what_any_trustee_lacks_or_was_told_differently_is_what_a_next_request_l
     split, part = metering.shares("meter-2", second[0])["bob"]
     metering.deliver("meter-2", second[0], ["ann"])
     other = replace(split, shares=(("ann", part.commitment), split.shares[1]))
-    metering.trustees["bob"].take("meter-2", metering.payload(other, part), metering.roster)
+    metering.trustees["bob"].take("meter-2", metering.payload(other, part), metering.roster, NOW)
     missing, differs = (
         metering.sum_item("meter-1", first[0]),
         metering.sum_item("meter-2", second[0]),

@@ -13,7 +13,7 @@ from device_sdk.wire.totals_bill import BillAnswer, BillItem, BillRequest
 from device_sdk.wire.totals_rule import TotalsRule
 from device_sdk.wire.totals_scale import Scale
 from device_sdk.wire.totals_share import Split
-from device_sdk.wire.totals_sum import SumAnswer, SumItem, SumReport, SumRequest
+from device_sdk.wire.totals_sum import LACKS, SumAnswer, SumItem, SumReport, SumRequest
 from tests.vectors.generate.fixed import fixed_bytes
 from tests.vectors.generate.fleet import AAD, NOW, signer
 from tests.vectors.generate.headers import POLICY
@@ -89,6 +89,7 @@ def split(sender: str) -> Split:
         message_id=IDS[0],
         issued=START + 7,
         shares=tuple((name, part.commitment) for name, part in parts_of(sender).items()),
+        scale=Scale.of(POLICY),
     )
 
 
@@ -146,6 +147,8 @@ def bill_request_vectors() -> list[Vector]:
         "rule-with-trustees-in-the-other-order": at(4, 3, do=put(["phone", "hub"])),
         "scale-with-its-ends-exchanged": at(6, do=lambda s: [*s[:3], s[4], s[3]]),
         "total-beyond-63-bits": at(6, 4, do=put(2**62)),
+        "scale-whose-steps-are-nothing": at(6, 2, do=put(0)),
+        "scale-in-another-form": at(6, 2, do=put(10)),
     }
     return [
         accepted("two-readings", bill_request(), "gw-1"),
@@ -171,6 +174,8 @@ def split_vectors() -> list[Vector]:
         "for-one-trustee": at(5, do=lambda shares: shares[:1]),
         "trustees-in-the-other-order": at(5, do=lambda shares: shares[::-1]),
         "commitment-of-31-bytes": at(5, 0, 1, do=lambda one: one[:31]),
+        "without-a-scale": set_key(6, []),
+        "scale-whose-steps-are-nothing": at(6, 2, do=put(0)),
     }
     return [
         accepted("two-trustees", split("thermo-1"), "thermo-1"),
@@ -196,7 +201,7 @@ def sum_report_vectors() -> list[Vector]:
     lacking = SumReport(
         trustee="phone",
         request_hash=request_hash(sum_request()),
-        entries=("missing", "wrong-share", "other-commitment", "other-epoch"),
+        entries=LACKS,
         time=NOW,
     )
     cases = {
