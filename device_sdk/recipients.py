@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from device_sdk.channels import ChannelWish, LeftOut, choose_channel_targets
 from device_sdk.courier import Courier
 from device_sdk.errors import (
+    AnonymityError,
     ClockError,
     NoReaderKeyError,
     NoReadersLeftError,
@@ -42,6 +43,17 @@ def is_anonymous(addressed: Addressed) -> bool:
     """Tell whether a message must not say who sent it."""
     channel = addressed.roster.channels.get(addressed.message.channel)
     return channel is not None and channel.anonymous is not None
+
+
+def check_anonymity(addressed: Addressed, wanted: bool | None) -> None:
+    """See that a message names its sender as was asked for, if anything was. Raises AnonymityError.
+
+    What has been begun without a name is never sent with one: the owner may end a channel's
+    anonymity at any moment, and nobody must be named by that.
+    """
+    found = is_anonymous(addressed)
+    if wanted is not None and wanted is not found:
+        raise AnonymityError(addressed.message.channel, is_anonymous=found)
 
 
 def find_targets(courier: Courier, wish: Wish, timeout: float) -> Addressed:

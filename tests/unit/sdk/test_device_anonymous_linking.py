@@ -1,9 +1,12 @@
-"""What tells the gateway who wrote, by order and time alone: each is an expected failure."""
+"""What would tell the gateway who wrote, by order and time alone, or by a name said too early."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
+from device_sdk import AnonymityError
+from device_sdk.posting import Posting
 from device_sdk.wire.topics import Kind
 from tests.support.desk import TOPICS
 from tests.support.hub_fleet import HubFleet
@@ -86,15 +89,10 @@ def test_12_connecting_again_does_not_tell_the_gateway_whose_the_held_messages_a
     assert anonymous[0] - named[0] > 1
 
 
-@OPEN
 def test_16_a_message_begun_without_a_name_is_not_sent_with_one(
     hub_fleet: HubFleet, tokens: TokenDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The owner takes the rule away while it is being sealed; `send` cannot be told not to."""
-    from dataclasses import replace
-
-    from device_sdk.posting import Posting
-
     desk, real = hub_fleet.desk, Posting.post_anonymous
     with hub_fleet.open("thermo-1") as device:
         device.send("one", channel=CHANNEL).wait_held(10)
@@ -111,7 +109,24 @@ def test_16_a_message_begun_without_a_name_is_not_sent_with_one(
 
         monkeypatch.setattr(Posting, "post_anonymous", while_sealing)
         seen = watch(hub_fleet, tokens)
-        device.send("the manager steals", channel=CHANNEL).wait_held(10)
+        with pytest.raises(AnonymityError, match="nothing was sent"):
+            device.send("the manager steals", channel=CHANNEL)
+        assert len(device.sent()) == 1
     topics = [topic for _, topic in seen if "/send/" in topic]
-    print(topics)
     assert not any("thermo-1" in topic for topic in topics)
+
+
+def test_a_message_that_must_be_anonymous_is_sent_to_no_channel_that_is_not(
+    hub_fleet: HubFleet, tokens: TokenDesk
+) -> None:
+    entry = tokens.desk.channels[CHANNEL]
+    tokens.desk.channels["by-name"] = replace(entry, anonymous=None)
+    tokens.desk.publish_roster()
+    with hub_fleet.open("thermo-1") as device:
+        with pytest.raises(AnonymityError):
+            device.send("tea", channel="by-name", anonymous=True)
+        with pytest.raises(AnonymityError):
+            device.send("tea", channel=CHANNEL, anonymous=False)
+        assert device.sent() == []
+        device.send("tea", channel="by-name").wait_held(10)
+        device.send("tea", channel=CHANNEL, anonymous=True).wait_held(10)
