@@ -164,7 +164,6 @@ def test_1d_a_device_neither_keeps_nor_asks_under_keys_of_periods_that_the_rule_
     assert kept <= 2
 
 
-@OPEN
 def test_15_what_is_held_when_the_rule_goes_stays_readable(
     hub_fleet: HubFleet, tokens: TokenDesk
 ) -> None:
