@@ -147,13 +147,16 @@ async def publish_again(home: Home, device: Device, token: Token) -> Event:
         issued=now,
         expires=now // DAY * DAY + 2 * DAY,
     )
-    async with await RawClient.dial(urlsplit(home.url).port or 0) as anybody:
+    port = urlsplit(home.url).port or 0
+    password = home.directory / "gateway-data" / "operator-password"
+    async with await RawClient.dial(port) as onlooker, await RawClient.dial(port) as anybody:
+        secret = password.read_text().strip() if password.exists() else "any"
+        await onlooker.connect("operator", "operator", secret)
+        await onlooker.subscribe(TOPICS.notice(ANONYMOUS))
         await anybody.connect(f"a-{os.urandom(4).hex()}", "anonymous", "anonymous")
-        await anybody.subscribe(TOPICS.notice(ANONYMOUS))
-        topic = TOPICS.send(ANONYMOUS, sealed.message_id)
-        await anybody.publish(topic, sealed.envelope)
+        await anybody.publish(TOPICS.send(ANONYMOUS, sealed.message_id), sealed.envelope)
         while True:
-            message = await anybody.next()
+            message = await onlooker.next()
             assert message is not None
             for event in cose.parse_signed(Notice, message.payload).claims.events:
                 if event.message_id == sealed.message_id:

@@ -4,27 +4,25 @@ import asyncio
 import os
 import statistics
 import time
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from device_sdk import Device
-from device_sdk.wire import cose
 from device_sdk.wire.anonymous import AnonymousBody, AnonymousEnvelope, SpentToken
 from device_sdk.wire.anonymous_header import AnonymousHeader
 from device_sdk.wire.envelope import Reader
 from device_sdk.wire.merkle import root
 from device_sdk.wire.names import ANONYMOUS
-from device_sdk.wire.notice import Notice
 from device_sdk.wire.query import AnonymousQuery
 from device_sdk.wire.topics import Topics
-from tests.brokers.raw_client import RawClient, connect, publish
+from tests.brokers.raw_client import RawClient
 from tests.support.home import Home
 
 TOPICS = Topics()
 
 
+_NOT_GRANTED = 0x80  # in a SUBACK
 OPEN = pytest.mark.xfail(strict=True, reason="not defended against yet")
 
 
@@ -62,55 +60,36 @@ def junk(count: int) -> tuple[bytes, bytes]:
     return header.message_id, AnonymousEnvelope(body=body, readers=entries).encode()
 
 
-@OPEN
-async def test_3e_a_stranger_reads_names_and_ids_and_makes_the_gateway_repeat_itself(
-    box: Home,
-) -> None:
-    async with await RawClient.dial(urlsplit(box.url).port or 0) as stranger:
+async def test_3e_a_stranger_reads_nothing_and_is_answered_nothing(box: Home) -> None:
+    port = urlsplit(box.url).port or 0
+    async with await RawClient.dial(port) as stranger:
         await stranger.connect("nobody", "anonymous", "no password at all")
-        await stranger.subscribe(TOPICS.notice(ANONYMOUS))
-        await asyncio.to_thread(
-            box.ok, "device", "send", "--dir", "./thermo-1", "--channel", "box", "tea"
+        filters = (TOPICS.notice(ANONYMOUS), TOPICS.tokens("+"), TOPICS.state("+"), "#")
+        assert await stranger.subscribe(*filters) == [_NOT_GRANTED] * len(filters)
+        sent = await asyncio.to_thread(
+            box.ok, "device", "send", "--dir", "./thermo-1", "--channel", "box", "tea", "--json"
         )
-        await asyncio.to_thread(box.read, "hub")
-        learned: list[Any] = []
-        while not any(e.kind == "settled" or e.kind == "read" for e in learned):
-            message = await stranger.next()
-            assert message is not None
-            learned += cose.parse_signed(Notice, message.payload).claims.events
-        print("a stranger hears:", [(str(e.kind), e.message_id.hex()[:8]) for e in learned])
-        query = AnonymousQuery(message_id=learned[0].message_id, digest=learned[0].digest)
-        await asyncio.sleep(1.1)
+        query = AnonymousQuery(
+            message_id=bytes.fromhex(sent.json["message_id"]), digest=os.urandom(32)
+        )
         await stranger.publish(TOPICS.query(ANONYMOUS), query.encode())
-        again = await stranger.next()
-        assert again is not None
-        print("asked with", len(query.encode()), "bytes, heard", len(again.payload))
-    assert not learned
+        assert await stranger.next() is None  # closed, after its one message
 
 
-async def flood(
-    port: int, until: float, data: tuple[bytes, bytes], count: list[int], number: int
-) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(connect(f"f{number}-{os.urandom(3).hex()}", "anonymous", "x"))
-    await reader.readexactly(4)
-    drain = asyncio.ensure_future(reader.read(-1))
+async def flood(port: int, until: float, data: tuple[bytes, bytes], count: list[int]) -> None:
+    """Publish as fast as a stranger may: one message, then another connection."""
     topic = TOPICS.send(ANONYMOUS, data[0])
     while time.monotonic() < until:
-        writer.write(publish(topic, data[1], packet_id=1 + count[0] % 60000))
+        async with await RawClient.dial(port) as stranger:
+            await stranger.connect(f"f-{os.urandom(3).hex()}", ANONYMOUS, "x")
+            await stranger.publish(topic, data[1])
+            assert await stranger.closed()
         count[0] += 1
-        try:
-            await writer.drain()
-        except ConnectionError:
-            break
-        await asyncio.sleep(0)
-    writer.close()
-    drain.cancel()
 
 
-@OPEN
-@pytest.mark.parametrize("readers", [1, 1000])
+@pytest.mark.parametrize("readers", [1, 100])
 async def test_5e_junk_of_strangers_does_not_hold_up_the_others(box: Home, readers: int) -> None:
+    """It may slow them down: what a connection and a decoded envelope cost cannot be saved."""
     port = urlsplit(box.url).port or 0
     data = junk(readers)
     before: list[float] = []
@@ -124,21 +103,22 @@ async def test_5e_junk_of_strangers_does_not_hold_up_the_others(box: Home, reade
 
     with Device.open(box.directory / "phone") as device:
         device.send("named", to=["hub"]).wait_held(60)
-        await asyncio.to_thread(measure, device, before, time.monotonic() + 2)
+        await asyncio.to_thread(measure, device, before, time.monotonic() + 1)
         log = (box.directory / "serve.log").stat().st_size
         count = [0]
-        until = time.monotonic() + 6
-        floods = [asyncio.ensure_future(flood(port, until, data, count, n)) for n in range(2)]
+        until = time.monotonic() + 2
+        floods = [asyncio.ensure_future(flood(port, until, data, count)) for _ in range(2)]
         await asyncio.sleep(0.5)
         await asyncio.to_thread(measure, device, during, until)
         await asyncio.gather(*floods)
     grown = (box.directory / "serve.log").stat().st_size - log
     print(
-        f"{readers} readers, {len(data[1])} bytes, {count[0]} sent in 6 s; held median"
+        f"{readers} readers, {len(data[1])} bytes, {count[0]} sent in 2 s; held median"
         f" {statistics.median(before) * 1e3:.0f} -> {statistics.median(during) * 1e3:.0f} ms,"
         f" worst {max(before) * 1e3:.0f} -> {max(during) * 1e3:.0f} ms; log grew {grown} bytes"
     )
     assert statistics.median(during) < 20 * statistics.median(before)
+    assert grown < 10_000
 
 
 @OPEN

@@ -1,6 +1,5 @@
 """Attacks on anonymous messages at the gateway: each open one is an expected failure."""
 
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +9,11 @@ import pytest
 from device_sdk.wire.anonymous import AnonymousBody
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.merkle import root
+from device_sdk.wire.reasons import Reason
 from gateway import tokens
 from gateway.access import Client, Role, may
 from gateway.adopt import Found
-from gateway.hold import Held
+from gateway.hold import Held, take_in
 from gateway.receive import Refused, check, unpack
 from gateway.store.port import Transaction
 from gateway.store.records import StoredTokenKey
@@ -37,7 +37,6 @@ async def key(room: Mailroom) -> StoredTokenKey:
     return min((s for s in stored if s.key.channel == CHANNEL), key=lambda s: s.key.begins)
 
 
-@OPEN
 def test_3_a_stranger_without_any_credentials_cannot_read_what_became_of_messages() -> None:
     stranger = Client(name="anonymous", role=Role.ANONYMOUS)
     assert not may(stranger, "subscribe", "sealgate/1/notice/anonymous")
@@ -68,11 +67,10 @@ async def test_4b_made_up_copies_use_up_the_quota_of_all_anonymous_senders(room:
     assert held.reason is None, str(held.reason)
 
 
-@OPEN
 async def test_5_a_token_that_is_none_costs_no_more_than_looking_at_the_token(
     room: Mailroom,
 ) -> None:
-    """What strangers send is cut into 1,000 copies before anybody looks at the token."""
+    """A thousand readers need not be hashed to know that there is none."""
     right = await key(room)
     message = seal_anonymous(room.fleet, right, readers=("hub",), mac=bytes(32))
     entry = message.envelope.readers[0]
@@ -87,9 +85,7 @@ async def test_5_a_token_that_is_none_costs_no_more_than_looking_at_the_token(
     body = replace(message.envelope.body, header=header, protected=header.encode())
     envelope = replace(message.envelope, body=body, readers=entries)
     topic, data = TOPICS.parse(message.topic), envelope.encode()
-    began = time.perf_counter()
     unpacked = unpack(topic, data, room.situation)
-    decoded = time.perf_counter()
     assert not isinstance(unpacked, Refused)
     asked: list[bytes] = []
 
@@ -98,14 +94,22 @@ async def test_5_a_token_that_is_none_costs_no_more_than_looking_at_the_token(
         return False
 
     answer = check(unpacked, room.situation, lambda d, k: None, look)
-    print(
-        f"{len(data)} bytes: decode {decoded - began:.4f} s,"
-        f" check {time.perf_counter() - decoded:.4f} s,"
-        f" token looked at: {bool(asked)}, {answer}"
-    )
-    assert asked, (
-        "cut into 1,000 copies, and refused for its readers, before the token was looked at"
-    )
+    assert asked
+    assert isinstance(answer, Refused)
+    assert answer.reason is Reason.TOKEN_INVALID  # and not what is wrong with its readers
+
+
+async def test_nobody_is_told_about_an_envelope_that_anybody_can_make_up(room: Mailroom) -> None:
+    right = await key(room)
+    made_up = replace(right, key=replace(right.key, public=bytes(32)))
+    held = await room.send(seal_anonymous(room.fleet, made_up))
+    assert (held.reason, held.effects.tell) == (Reason.TOKEN_INVALID, ())
+    message = seal_anonymous(room.fleet, right)
+    topic = TOPICS.parse(message.topic)
+    junk = await room.run(lambda tx: take_in(tx, topic, b"junk", room.situation))
+    assert (junk.reason, junk.effects.tell) == (Reason.MALFORMED, ())
+    wrong = await room.send(seal_anonymous(room.fleet, right, mac=bytes(32)))
+    assert [tell.event.word for tell in wrong.effects.tell] == ["token-invalid"]
 
 
 @OPEN
@@ -161,7 +165,6 @@ async def test_8_one_message_is_told_about_once_a_second_although_others_are_ask
 
     from device_sdk.wire.query import AnonymousQuery
     from gateway.anonymous_answers import AnonymousAnswers
-    from gateway.hold import take_in
     from tests.unit.gateway.edges import open_parts
 
     open_channel(fleet)
@@ -229,8 +232,6 @@ async def test_9_messages_end_as_revoked_because_a_device_was_once_called_anonym
 @pytest.mark.parametrize("restored", [False, True])
 async def test_ok_one_token_two_messages_in_one_transaction(room: Mailroom, restored: bool) -> None:
     """Control: passes today."""
-    from gateway.hold import take_in
-
     right = await key(room)
     one = seal_anonymous(room.fleet, right)
     two = seal_anonymous(room.fleet, right, token=one.token)
