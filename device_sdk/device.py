@@ -31,7 +31,7 @@ from device_sdk.outbox_limits import OutboxLimits
 from device_sdk.posting import Posting
 from device_sdk.reading import InboxReading
 from device_sdk.readings import Number
-from device_sdk.recipients import Wish, check_anonymity, find_targets, is_anonymous, readers_of
+from device_sdk.recipients import Wish, anonymous_rule, check_anonymity, find_targets, readers_of
 from device_sdk.sending import LIFETIME, draft
 from device_sdk.sent import Sent, SentRecord
 from device_sdk.settings_file import read_pin, read_settings
@@ -201,11 +201,12 @@ class Device:
             with self._courier.changed:
                 addressed = find_targets(self._courier, wish, timeout)
                 check_anonymity(addressed, anonymous)
-                if is_anonymous(addressed) and token is None:
+                rule, name = anonymous_rule(addressed), addressed.message.channel
+                if rule is not None and token is None:
                     anonymous = True  # from here on: see `check_anonymity`
-                    token = take_token(self._courier, addressed.message.channel, timeout)
-            readings.check_is_no_reading(addressed.roster, addressed.message.channel)
-            if is_anonymous(addressed) and token is not None:
+                    token = take_token(self._courier, name, rule, timeout)
+            readings.check_is_no_reading(addressed.roster, name)
+            if token is not None:
                 sealed = self._posting.post_anonymous(data, content_type, addressed, token)
             else:
                 sealed = self._posting.post(data, content_type, addressed)
