@@ -333,7 +333,11 @@ class Device:
             return ask_owed(self._courier, timeout)
 
     def refresh(self, timeout: float = 10.0) -> None:
-        """Ask the gateway what became of the open messages. Raises as `waiting`."""
+        """Ask the gateway what became of the open messages. Raises as `waiting`.
+
+        What became of anonymous ones is heard while connected, and asked at random times, a minute
+        to an hour apart: to ask now would tell whose they are.
+        """
         with self._courier.changed:
             ask_everything(self._courier, timeout)
 

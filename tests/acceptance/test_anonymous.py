@@ -51,10 +51,13 @@ def send(home: Home, text: str, sender: str = "thermo-1") -> Any:
 
 
 def test_a_message_is_read_without_its_sender_and_is_then_gone(box: Home) -> None:
-    sent = send(box, "tea")
-    (message,) = box.read("hub")
+    with Device.open(box.directory / "thermo-1") as device:
+        sent = device.send("tea", channel="box", anonymous=True, timeout=PATIENCE)
+        sent.wait_held(PATIENCE)
+        (message,) = box.read("hub")
+        sent.wait_read(PATIENCE)
     assert (message["text"], message["sender"], message["channel"]) == ("tea", "anonymous", "box")
-    assert box.sent(sent["message_id"])["state"] == "settled"
+    assert box.sent(sent.message_id)["state"] == "settled"
     assert box.owing() == [[]]  # nobody can say that it took note of the outcome
     assert "2 messages of each sender in 30d" in box.ok("fleet", "show", "./fleet").out
 
