@@ -156,7 +156,6 @@ async def test_7_a_revoked_sender_does_not_write_in_the_next_period_nor_after_a_
     assert held.reason is not None
 
 
-@OPEN
 async def test_8_one_message_is_told_about_once_a_second_although_others_are_asked_for(
     fleet: Fleet, tmp_path: Path
 ) -> None:
@@ -191,24 +190,6 @@ async def test_8_one_message_is_told_about_once_a_second_although_others_are_ask
         running.cancel()
         print("answers within one second of the gateway's clock:", len(told))
         assert len(told) == 1
-
-
-@OPEN
-async def test_8b_what_one_question_of_50_bytes_makes_everybody_hear(room: Mailroom) -> None:
-    from device_sdk.wire import cbor
-    from device_sdk.wire.query import AnonymousQuery
-    from gateway.answer import answer_anonymous
-
-    message = seal_anonymous(room.fleet, await key(room))
-    await room.send(message)
-    await room.publish()
-    for reader in ("hub", "phone"):
-        await room.ack(message, reader)
-    query = AnonymousQuery(message_id=message.message_id, digest=message.digest)
-    effects = await room.read(lambda tx: answer_anonymous(tx, query))
-    size = sum(len(cbor.encode(t.event.to_cbor())) for t in effects.tell)
-    print("question", len(query.encode()), "bytes; answer", size, "bytes for 2 readers")
-    assert size < 4 * len(query.encode())
 
 
 @OPEN
