@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from device_sdk.device import Device
     from device_sdk.enrol import create_device, trust_root
     from device_sdk.errors import (
+        AnonymityError,
         BrokerCertificateError,
         BrokerUnavailableError,
         ClockError,
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from device_sdk.wire.totals_errors import TotalsError
 
 __all__ = [
+    "AnonymityError",
     "BrokenReaderKeyError",
     "BrokerCertificateError",
     "BrokerUnavailableError",

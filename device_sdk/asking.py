@@ -9,8 +9,6 @@ from device_sdk.pace import Backoff, Pace
 
 ASK_AGAIN = Backoff(first=1.0, most=5.0)
 """Between questions that bring no answer: a gateway that has just started does not listen yet."""
-UNNAMED = 3.0
-"""Seconds for answers about anonymous messages: of what the gateway does not know none comes."""
 ASK_OWED = Backoff(first=0.1, most=2.0)
 """Between questions whether anything is still owed, while a clear may be on its way."""
 
@@ -29,13 +27,13 @@ def ask_owed(courier: Courier, timeout: float) -> int:
 
 
 def ask_everything(courier: Courier, timeout: float) -> None:
-    """Ask and wait for the answer what became of the open messages. Raises as `ask_owed`."""
+    """Ask and wait for the answer what became of the open messages. Raises as `ask_owed`.
+
+    Not of anonymous ones: see `device_sdk.unnamed`.
+    """
     queries = courier.parts.queries
     number = queries.want_round()
     _wait_for(courier, timeout, lambda: queries.answered_rounds >= number, queries.want_round)
-    # Of anonymous messages that the gateway does not know it says nothing: that is no error.
-    until = time.monotonic() + min(timeout, UNNAMED)
-    courier.wait(lambda: courier.parts.unnamed.is_answered, until)
 
 
 def _wait_for(

@@ -31,7 +31,7 @@ from device_sdk.outbox_limits import OutboxLimits
 from device_sdk.posting import Posting
 from device_sdk.reading import InboxReading
 from device_sdk.readings import Number
-from device_sdk.recipients import Wish, find_targets, is_anonymous, readers_of
+from device_sdk.recipients import Wish, anonymous_rule, check_anonymity, find_targets, readers_of
 from device_sdk.sending import LIFETIME, draft
 from device_sdk.sent import Sent, SentRecord
 from device_sdk.settings_file import read_pin, read_settings
@@ -158,6 +158,7 @@ class Device:
         *,
         channel: str | None = None,
         lifetime: timedelta | None = None,
+        anonymous: bool | None = None,
         timeout: float = 10.0,
     ) -> Sent:
         """Seal a message to some readers, or to those of a channel, and store it.
@@ -174,6 +175,8 @@ class Device:
                 `docs/zero-knowledge.md` says what still may.
             lifetime: how long the message may wait to be read, a second to 30 days. None is seven
                 days, and on a channel what the owner gave it: on an anonymous one that is the most.
+            anonymous: whether the message must, or must not, leave out who sent it. None is as the
+                channel is by this device's roster, which may be old: say True if it matters.
             timeout: seconds to wait for a roster, a reader's key or a token that is not here yet.
 
         Raises:
@@ -184,6 +187,7 @@ class Device:
             UnknownReaderError: a reader that the owner has not admitted, or revoked.
             NoReaderKeyError: a reader whose key is not known, or not valid for long enough.
             UnknownChannelError, NotPermittedError: no such channel, or not for this device.
+            AnonymityError: the channel is not as ``anonymous`` asks, or no longer anonymous.
             NoTokenError: an anonymous channel, and no token for another message to it.
             ReadingRequiredError: a channel that takes readings only, see `send_reading`.
             NoReadersLeftError: a channel of which no reader can be sealed to.
@@ -196,10 +200,13 @@ class Device:
         while sealed is None:  # again if a newer roster came while it was being sealed
             with self._courier.changed:
                 addressed = find_targets(self._courier, wish, timeout)
-                if is_anonymous(addressed) and token is None:
-                    token = take_token(self._courier, addressed.message.channel, timeout)
-            readings.check_is_no_reading(addressed.roster, addressed.message.channel)
-            if is_anonymous(addressed) and token is not None:
+                check_anonymity(addressed, anonymous)
+                rule, name = anonymous_rule(addressed), addressed.message.channel
+                if rule is not None and token is None:
+                    anonymous = True  # from here on: see `check_anonymity`
+                    token = take_token(self._courier, name, rule, timeout)
+            readings.check_is_no_reading(addressed.roster, name)
+            if token is not None:
                 sealed = self._posting.post_anonymous(data, content_type, addressed, token)
             else:
                 sealed = self._posting.post(data, content_type, addressed)
@@ -327,7 +334,11 @@ class Device:
             return ask_owed(self._courier, timeout)
 
     def refresh(self, timeout: float = 10.0) -> None:
-        """Ask the gateway what became of the open messages. Raises as `waiting`."""
+        """Ask the gateway what became of the open messages. Raises as `waiting`.
+
+        What became of anonymous ones is heard while connected, and asked at random times, a minute
+        to an hour apart: to ask now would tell whose they are.
+        """
         with self._courier.changed:
             ask_everything(self._courier, timeout)
 

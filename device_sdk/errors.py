@@ -159,6 +159,22 @@ class NoTokenError(NotSealedError):
         self.channel, self.why = channel, why
 
 
+class AnonymityError(NotSealedError):
+    """A message to ``channel`` would have named its sender, or not, against what was asked for.
+
+    Also if the owner has changed the channel while a message was being sealed without a name.
+    """
+
+    def __init__(self, channel: str, *, is_anonymous: bool) -> None:
+        super().__init__(
+            f"the channel {channel} takes only messages that do not name their sender"
+            if is_anonymous
+            else f"{channel or 'a list of readers'} is no anonymous channel, and this message was "
+            "to be sent without a name: nothing was sent"
+        )
+        self.channel, self.is_anonymous = channel, is_anonymous
+
+
 class NoReadersLeftError(NotSealedError):
     """Of a channel's readers nobody can be sealed to.
 

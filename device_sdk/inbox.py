@@ -69,7 +69,7 @@ class Heads(Protocol):
 class ShownKeys(Protocol):
     """What a gateway's keys for tokens are compared with: `device_sdk.token_keys.TokenKeys`."""
 
-    def compare(self, header: AnonymousHeader, now: int) -> None:
+    def compare(self, header: AnonymousHeader, roster: Roster, now: int) -> None:
         """Take note of the key that an anonymous message was made with."""
 
 
@@ -132,7 +132,7 @@ class Inbox:
                 if self._heads is not None:
                     self._heads.hear(checked.header.tree_head, key[0])
                 if self._shown_keys is not None and isinstance(checked.header, AnonymousHeader):
-                    self._shown_keys.compare(checked.header, now)
+                    self._shown_keys.compare(checked.header, roster, now)
                 self._keep(Parcel(key=key, checked=checked, data=data), retained=retained)
         elif known.state == HANDLED:
             # Shown and answered before: the answer is given again, the message is not.

@@ -18,6 +18,8 @@ class ReportKind(StrEnum):
     """A roster or key in use here is not in the log that the gateway shows."""
     SECOND_KEY = "second-key"
     """There are two keys for tokens of one period: the gateway could tell senders apart by them."""
+    UNSHOWN_KEY = "unshown-key"
+    """An anonymous message was made with a key for tokens that no gateway has shown here."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +30,7 @@ class LogReport:
     gateway: str
     about: str
     """unproven, split-view: the device in whose message the second head came; empty if it was shown
-    to this one. not-logged: what is missing. second-key: channel and period."""
+    to this one. not-logged: what is missing. second-key, unshown-key: channel and period."""
     at: datetime
     """When it was found, by this device's clock."""
     first: bytes = field(repr=False)
@@ -51,6 +53,10 @@ class LogReport:
             ReportKind.SECOND_KEY: (
                 f"{self.gateway} has more than one key for tokens ({self.about}): anonymous "
                 "messages may not be anonymous to it"
+            ),
+            ReportKind.UNSHOWN_KEY: (
+                f"an anonymous message ({self.about}) was made with a key for tokens that this "
+                "device was never shown: such messages may not be anonymous to the gateway"
             ),
             ReportKind.NOT_LOGGED: f"{self.about} is not in the log that {self.gateway} shows",
         }[self.kind]

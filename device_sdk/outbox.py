@@ -7,6 +7,7 @@ a monotonic clock, by which everything is paced.
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from secrets import SystemRandom
 from types import MappingProxyType
 
 from device_sdk.errors import OutboxFullError
@@ -46,6 +47,7 @@ old notices that somebody plays again look the same."""
 
 _NOBODY: Mapping[str, str] = MappingProxyType({})
 
+_RANDOM = SystemRandom()
 logger = logging.getLogger(__name__)
 
 
@@ -196,10 +198,14 @@ class Outbox:
         """Return the newest messages, newest first."""
         return self._store.latest(most)
 
-    def retry_now(self) -> None:
-        """Make everything due: there is a new connection, or a gateway is back."""
+    def retry_now(self, tick: float = 0.0, spread: float = 0.0) -> None:
+        """Make everything due: there is a new connection, or a gateway is back.
+
+        Anonymous messages are due at random moments in the ``spread`` seconds after ``tick``.
+        """
         for way in self._waiting.values():
-            way.pace = Pace()
+            is_now = not (way.is_anonymous and spread)
+            way.pace = Pace(due=0.0 if is_now else tick + _RANDOM.uniform(0.0, spread))
 
     def seen(self, now: int) -> list[Publish]:
         """Return what tells the gateway that it may forget outcomes; each once until it asks."""

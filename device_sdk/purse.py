@@ -85,9 +85,12 @@ class Purse:
             return []
         return [
             key
-            for channel in self._rules
+            for channel, rule in self._rules.items()
             for gateway, key in self._store.keys_of(channel)
-            if gateway == self._gateway and key.ends > now and self._is_open(key)
+            if gateway == self._gateway
+            and key.ends > now
+            and rule.has_period(key.begins, key.ends)
+            and self._is_open(key)
         ]
 
     def _is_open(self, key: EpochKey) -> bool:
@@ -142,16 +145,16 @@ class Purse:
 
     # What is spent.
 
-    def spend(self, channel: str, now: int) -> Token | None:
-        """Take out a token of the present period, for good; None if there is none."""
-        return self._store.spend(channel, now)
+    def spend(self, channel: str, rule: AnonymousRule, now: int) -> Token | None:
+        """Take out a token of the rule's present period, for good; None if there is none."""
+        return self._store.spend(channel, now, rule.epoch)
 
-    def why(self, channel: str, now: int) -> tuple[str, bool]:
+    def why(self, channel: str, rule: AnonymousRule, now: int) -> tuple[str, bool]:
         """Say why there is no token ("" if nobody knows), and whether waiting a moment may help."""
         if not self._is_able:
             return "this installation lacks what it takes: pip install 'sealgate[proofs]'", False
         for _, key in self._store.keys_of(channel):
-            if not key.begins <= now < key.ends:
+            if (key.begins, key.ends) != rule.period(now):
                 continue
             if self._store.request(key.key_id) == b"":
                 ends = f"{as_datetime(key.ends):%Y-%m-%d %H:%M} UTC"

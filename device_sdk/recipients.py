@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from device_sdk.channels import ChannelWish, LeftOut, choose_channel_targets
 from device_sdk.courier import Courier
 from device_sdk.errors import (
+    AnonymityError,
     ClockError,
     NoReaderKeyError,
     NoReadersLeftError,
@@ -16,6 +17,7 @@ from device_sdk.errors import (
 from device_sdk.seal import WrapTarget
 from device_sdk.sending import Draft, check_clock, choose_targets
 from device_sdk.trust import Roster, RosterExpiredError
+from device_sdk.wire.anonymous_rule import AnonymousRule
 
 GRACE = 1.0
 """Seconds to wait for a newer roster and newer keys than the known ones, once per connection."""
@@ -38,10 +40,21 @@ class Addressed:
     left_out: Mapping[str, LeftOut] = field(default_factory=dict)
 
 
-def is_anonymous(addressed: Addressed) -> bool:
-    """Tell whether a message must not say who sent it."""
+def anonymous_rule(addressed: Addressed) -> AnonymousRule | None:
+    """Return the rule by which a message must not say who sent it, if there is one."""
     channel = addressed.roster.channels.get(addressed.message.channel)
-    return channel is not None and channel.anonymous is not None
+    return None if channel is None else channel.anonymous
+
+
+def check_anonymity(addressed: Addressed, wanted: bool | None) -> None:
+    """See that a message names its sender as was asked for, if anything was. Raises AnonymityError.
+
+    What has been begun without a name is never sent with one: the owner may end a channel's
+    anonymity at any moment, and nobody must be named by that.
+    """
+    found = anonymous_rule(addressed) is not None
+    if wanted is not None and wanted is not found:
+        raise AnonymityError(addressed.message.channel, is_anonymous=found)
 
 
 def find_targets(courier: Courier, wish: Wish, timeout: float) -> Addressed:

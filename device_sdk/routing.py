@@ -35,6 +35,9 @@ from device_sdk.wire.topics import Kind, Topic, Topics
 ASK = Backoff(first=60.0, most=600.0)
 """Between queries while something is open and nothing new comes."""
 ACKS_AT_ONCE = 200
+SPREAD = 5.0
+"""Seconds within which anonymous messages follow when a connection is there again, each at a moment
+of its own: next to what the device says in its name at that moment, they would be known for its."""
 _MOST_EARLY = 16
 """Notices kept for a roster that has not come yet: 16 of 256 KiB at most."""
 
@@ -92,6 +95,7 @@ class Router:
         """Whether somebody has waited for the roster since this connection was made."""
         self._has_head = False
         self._acted_on = 0
+        self._was_connected = False
         self._early: deque[bytes] = deque(maxlen=_MOST_EARLY)
         if parts.rosters.roster is not None:
             self._go_by(parts.rosters.roster)
@@ -179,9 +183,10 @@ class Router:
 
     def _say_everything(self, moment: Moment) -> list[Publish]:
         parts = self._parts
-        parts.outbox.retry_now()
+        # The first connection of a process may be there for one message only.
+        parts.outbox.retry_now(moment.tick, SPREAD if self._was_connected else 0.0)
+        self._was_connected = True
         parts.purse.retry_now()
-        parts.unnamed.retry_now()
         parts.queries.start_over()
         parts.queries.want_round()
         acks = list(parts.inbox.unconfirmed(ACKS_AT_ONCE))
@@ -311,7 +316,6 @@ class Router:
         notice, _ = parts.gateways.verify_notice(data, ANONYMOUS, moment.now)
         court = Court(sender=ANONYMOUS, roster=roster, aad=parts.pin.aad, now=moment.now)
         parts.outbox.take_events(notice.events, court, {})
-        parts.unnamed.heard(event.message_id for event in notice.events)
         return self.due(moment)
 
     def _take_state(

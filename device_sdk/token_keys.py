@@ -18,6 +18,7 @@ from device_sdk.wire.anonymous_header import AnonymousHeader
 from device_sdk.wire.anonymous_rule import AnonymousRule
 from device_sdk.wire.epoch_key import EpochKey
 from device_sdk.wire.errors import SignatureError
+from device_sdk.wire.limits import CLOCK_SKEW, MAX_LIFETIME
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class TokenKeys:
         if not signer == shown.gateway == gateway:
             raise SignatureError("a list of keys for tokens is another gateway's than its topic's")
         for key in shown.keys:
-            if self._is_mine(key.channel, roster):
+            if self._is_mine(key.channel, roster) and _is_due(key, roster, now):
                 self._take_one(gateway, key, data, roster, now)
 
     def _take_one(self, gateway: str, key: EpochKey, data: bytes, roster: Roster, now: int) -> None:
@@ -72,20 +73,30 @@ class TokenKeys:
         if key.channel in self.rules(roster) and key.begins <= now < key.ends:
             self._entries.use(key)
 
-    def compare(self, header: AnonymousHeader, now: int) -> None:
+    def compare(self, header: AnonymousHeader, roster: Roster, now: int) -> None:
         """Compare a message's key with those that this device was shown for its period.
 
         The sender has sealed it into the header, so that no gateway can have put another one there.
+        A key that nobody has shown to this device is reported too, while its period lasts: the
+        gateway shows to all what it shows to any.
         """
         shown = [
             (gateway, key)
             for gateway, key in self._store.keys_of(header.channel)
             if key.is_for(header.issued)
         ]
-        if not shown or any(key.key_id == header.key_id for _, key in shown):
+        if any(key.key_id == header.key_id for _, key in shown):
             return
-        gateway, key = shown[-1]
-        self._report(gateway, key, self._store.list_of(key.key_id), b"", now)
+        if shown:
+            gateway, key = shown[-1]
+            self._report(gateway, key, self._store.list_of(key.key_id), b"", now)
+            return
+        entry = roster.channels.get(header.channel)
+        if entry is None or entry.anonymous is None:
+            return
+        begins, ends = entry.anonymous.period(header.issued)
+        if now < ends:
+            self._say(ReportKind.UNSHOWN_KEY, "", _about(header.channel, begins), b"", b"", now)
 
     def _is_mine(self, channel: str, roster: Roster) -> bool:
         entry = roster.channels.get(channel)
@@ -94,7 +105,25 @@ class TokenKeys:
         return self._name in entry.senders or self._name in entry.readers
 
     def _report(self, gateway: str, key: EpochKey, first: bytes, second: bytes, now: int) -> None:
-        about = f"{key.channel}, from {as_datetime(key.begins):%Y-%m-%d %H:%M} UTC"
-        kind = ReportKind.SECOND_KEY
+        about = _about(key.channel, key.begins)
+        self._say(ReportKind.SECOND_KEY, gateway, about, first, second, now)
+
+    def _say(
+        self, kind: ReportKind, gateway: str, about: str, first: bytes, second: bytes, now: int
+    ) -> None:
         if self._reports.report(kind, gateway, about, first, second, now):
             logger.error("%s", self._reports.reports()[-1])
+
+
+def _is_due(key: EpochKey, roster: Roster, now: int) -> bool:
+    """Tell whether a key may be believed: its period is one of the owner's rule, not later than the
+    next one, and not so long over that no message of it can come. What a gateway could show beyond
+    that would mark senders, or fill the disk."""
+    rule = roster.channels[key.channel].anonymous
+    if rule is None or not rule.has_period(key.begins, key.ends):
+        return False
+    return key.begins <= now + rule.epoch + CLOCK_SKEW and key.ends > now - MAX_LIFETIME
+
+
+def _about(channel: str, begins: int) -> str:
+    return f"{channel}, from {as_datetime(begins):%Y-%m-%d %H:%M} UTC"

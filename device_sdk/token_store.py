@@ -72,9 +72,9 @@ class TokenStore:
 
     # Tokens.
 
-    def spend(self, channel: str, now: int) -> Token | None:
-        """Take out a token of the present period, for good; None if there is none."""
-        row = self._state.row(_SQL["next_token"], (channel, now))
+    def spend(self, channel: str, now: int, length: int) -> Token | None:
+        """Take out a token of the present period of this length, for good; None without one."""
+        row = self._state.row(_SQL["next_token"], (channel, now, length))
         if row is None:
             return None
         self._state.execute(_SQL["spend"], (row[0],))

@@ -5,9 +5,10 @@ import time
 from device_sdk.courier import Courier
 from device_sdk.errors import NoTokenError
 from device_sdk.token_store import Token
+from device_sdk.wire.anonymous_rule import AnonymousRule
 
 
-def take_token(courier: Courier, channel: str, timeout: float) -> Token:
+def take_token(courier: Courier, channel: str, rule: AnonymousRule, timeout: float) -> Token:
     """Take a token out, for good, after up to ``timeout`` seconds. With the device's lock held.
 
     Raises:
@@ -18,10 +19,10 @@ def take_token(courier: Courier, channel: str, timeout: float) -> Token:
     while True:
         courier.check_open()
         now = courier.router.believed(courier.moment())
-        token = purse.spend(channel, now)
+        token = purse.spend(channel, rule, now)
         if token is not None:
             return token
-        why, may_come = purse.why(channel, now)
+        why, may_come = purse.why(channel, rule, now)
         left = until - time.monotonic()
         if not may_come or courier.has_failed or left <= 0:
             raise NoTokenError(channel, why or courier.why())

@@ -60,11 +60,10 @@ class Rule:
     topics: str  # an MQTT topic filter in which {prefix} and {name} are filled in
 
 
-# What is published without a name, and what is said about it, which anybody in the fleet may read.
+# What is published without a name. Nothing can be read without one.
 _ANONYMOUSLY = (
     Rule(access="write", topics="{prefix}/send/anonymous/+"),
     Rule(access="write", topics="{prefix}/query/anonymous"),
-    Rule(access="read", topics="{prefix}/notice/anonymous"),
 )
 
 RULES: dict[Role, tuple[Rule, ...]] = {
@@ -80,6 +79,7 @@ RULES: dict[Role, tuple[Rule, ...]] = {
         *_ANONYMOUSLY,
         Rule(access="read", topics="{prefix}/inbox/{name}/#"),
         Rule(access="read", topics="{prefix}/notice/{name}"),
+        Rule(access="read", topics="{prefix}/notice/anonymous"),
         Rule(access="read", topics="{prefix}/cert/{name}"),
         Rule(access="read", topics="{prefix}/keys/+"),
         Rule(access="read", topics="{prefix}/roster"),

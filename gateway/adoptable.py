@@ -62,12 +62,8 @@ def _recognise_anonymous(
     header, roster = copy.body.header, situation.roster
     latest = situation.now + situation.limits.max_lifetime + CLOCK_SKEW
     channel = None if roster is None else roster.channels.get(header.channel)
-    if (
-        channel is None
-        or channel.anonymous is None
-        or copy.reader.reader not in channel.readers
-        or header.expires > latest
-    ):
+    # It need not be anonymous still: what was held before the rule went stays readable.
+    if channel is None or copy.reader.reader not in channel.readers or header.expires > latest:
         return Undecided(until=min(header.expires, latest))  # a newer roster may have it
     return Adoptable(copy=copy, digest=copy.body.digest(situation.pin.aad), size=size)
 

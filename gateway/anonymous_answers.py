@@ -1,7 +1,8 @@
 """Answers what became of anonymous messages, to everybody, so that nobody need say who asks.
 
 Anybody may ask who has seen a message's digest, and every sender hears the answer. So one message
-is told about at most once a second, and only so many questions wait (PROTOCOL 19.5).
+is told about at most once a second, all of them no faster than a pace, and only so many questions
+wait (PROTOCOL 19.5). A question that has no answer costs a look, and nobody else's place.
 """
 
 import asyncio
@@ -11,14 +12,16 @@ from functools import partial
 
 from device_sdk.wire.query import AnonymousQuery
 from gateway import answer
-from gateway.effects import Effects
+from gateway.effects import NOTHING, Effects
 from gateway.keeper import Keeper
 from gateway.store.port import Reading
 
 PAUSE = 1.0
 """Seconds after an answer in which the same question is passed over."""
 MOST = 1000
-"""Questions that wait, and answers that are remembered."""
+"""Questions that wait, and answers that are remembered: of more than a second, by the pace."""
+EVERY = 0.02
+"""Seconds between two answers, whatever they are about: everybody hears each."""
 
 
 class AnonymousAnswers:
@@ -53,9 +56,16 @@ class AnonymousAnswers:
             while self._waiting:
                 query = next(iter(self._waiting))
                 del self._waiting[query]
-                self._carry_out(await self._keeper.read(partial(_look_up, query)))
-                self._remember(query)
+                await self._answer(query)
             await self._wake.wait()
+
+    async def _answer(self, query: AnonymousQuery) -> None:
+        effects = await self._keeper.read(partial(_look_up, query))
+        if effects == NOTHING:
+            return  # not to be remembered: made-up questions would push out the real ones
+        self._carry_out(effects)
+        self._remember(query)
+        await asyncio.sleep(EVERY)
 
     def _remember(self, query: AnonymousQuery) -> None:
         self._answered.pop(query, None)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from device_sdk.wire.anonymous import AnonymousBody, AnyCopy
+from device_sdk.wire.anonymous_header import AnonymousHeader
 from device_sdk.wire.envelope import Body as WireBody
 from device_sdk.wire.header import Header
+from device_sdk.wire.names import ANONYMOUS
 from device_sdk.wire.notice import Event
 from device_sdk.wire.reasons import Reason
 from device_sdk.wire.topics import Topic
@@ -78,7 +80,7 @@ def take_in(
     """
     unpacked = unpack(topic, payload, situation)
     if isinstance(unpacked, Refused):
-        return _refuse(unpacked)
+        return _refuse(unpacked, quietly=topic.owner == ANONYMOUS)
     known = _known(tx, unpacked.key, unpacked.digest)
     if known is not None and known.holding is not Holding.REFUSED:
         return known
@@ -92,7 +94,7 @@ def take_in(
         lambda body, digest: tokens.is_genuine(tx, body, digest),
     )
     if isinstance(accepted, Refused):
-        return _refuse(accepted)
+        return _refuse(accepted, quietly=_has_unknown_key(tx, unpacked))
     return known or _hold(tx, accepted, situation, examined)
 
 
@@ -106,6 +108,12 @@ def _is_suspended(tx: Reading, unpacked: Unpacked, situation: Situation) -> bool
         and reading_rule.is_required(header, roster)
         and not _is_partial(tx, unpacked.key)  # which is not judged again
     )
+
+
+def _has_unknown_key(tx: Reading, unpacked: Unpacked) -> bool:
+    """Whether an anonymous message names no key of ours, as what anybody can make up does."""
+    header = unpacked.envelope.body.header
+    return isinstance(header, AnonymousHeader) and tx.token_key(header.key_id) is None
 
 
 def _is_partial(tx: Reading, key: MessageKey) -> bool:
@@ -276,7 +284,12 @@ def _refuse_for(key: MessageKey, digest: bytes, reason: Reason) -> Held:
     return _refuse(Refused(key=key, reason=reason, digest=digest))
 
 
-def _refuse(refused: Refused) -> Held:
+def _refuse(refused: Refused, *, quietly: bool = False) -> Held:
+    """Refuse a message; ``quietly`` if the whole fleet would be told about anybody's rubbish."""
+    if quietly:
+        return Held(
+            key=refused.key, holding=Holding.REFUSED, effects=NOTHING, reason=refused.reason
+        )
     event = events.refused(refused.key, refused.digest, refused.reason)
     return replace(_tell(refused.key, Holding.REFUSED, event), reason=refused.reason)
 

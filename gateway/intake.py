@@ -14,6 +14,7 @@ from gateway.decide import Decision, decide
 from gateway.fault_points import reached
 from gateway.keeper import Keeper
 from gateway.link.port import Arrival, Connection
+from gateway.seldom import Seldom
 
 _BATCH = 256
 _MOST_WAITING = 10_000
@@ -55,6 +56,7 @@ class Intake:
         self._tokens = topics.tokens("")
         self._sorting = sorting
         self._waiting: list[Arrival] = []
+        self._seldom = Seldom()
         self._log = structlog.get_logger("gateway.intake")
 
     async def run(self) -> None:
@@ -100,8 +102,8 @@ class Intake:
 
     def _carry_out(self, arrivals: Sequence[Arrival], decisions: Sequence[Decision]) -> None:
         for arrival, decision in zip(arrivals, decisions, strict=True):
-            if decision.log:
-                self._log.info(**decision.log)
+            if decision.log and (line := self._seldom.line(decision.log)):
+                self._log.info(**line)
             self._sorting.on_decision(arrival, decision)
 
     async def take_waiting(self) -> None:

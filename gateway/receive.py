@@ -141,13 +141,13 @@ def _check(
         raise _RefusedError(Reason.ROSTER_EXPIRED)
     _check_sender(header, roster, situation.now)
     _check_anonymity(header, roster)
+    if isinstance(envelope, AnonymousEnvelope) and not is_genuine(envelope.body, unpacked.digest):
+        # Before anything that takes longer: whoever has no token may send what it likes.
+        raise _RefusedError(Reason.TOKEN_INVALID)
     copies = _cut(envelope)
     excused = _check_readers(envelope, roster, situation.now, find_key)
     _check_expiry(header, situation)
-    if isinstance(envelope, AnonymousEnvelope):
-        if not is_genuine(envelope.body, unpacked.digest):
-            raise _RefusedError(Reason.TOKEN_INVALID)
-    else:
+    if isinstance(envelope, Envelope):
         _check_signature(envelope, roster, situation)
     return Accepted(
         key=unpacked.key,

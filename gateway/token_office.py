@@ -6,6 +6,8 @@ is over is erased by the sweep, with or without a connection (PROTOCOL 19.2, 19.
 
 import asyncio
 import contextlib
+import time
+from collections.abc import Callable
 
 import structlog
 
@@ -19,6 +21,11 @@ from gateway.link.port import BrokerRefusedError, Connection
 from gateway.log_head import LogHead
 from gateway.tokens import Grant
 
+ISSUE_EVERY = 5.0
+"""Seconds in which one device's request under one key is answered once: a thousand tokens take a
+processor 60 ms, and the answer has 32 KB. Devices ask again later than that."""
+MOST_ISSUED = 10_000
+"""Answers that are remembered for that."""
 LOOK = 5.0
 """Seconds between two looks at whether a key is to be drawn, or its period is over."""
 
@@ -26,7 +33,14 @@ LOOK = 5.0
 class TokenOffice:
     """One for the life of the service."""
 
-    def __init__(self, keeper: Keeper, topics: Topics, name: str, log_head: LogHead) -> None:
+    def __init__(
+        self,
+        keeper: Keeper,
+        topics: Topics,
+        name: str,
+        log_head: LogHead,
+        tick: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._keeper = keeper
         self._topics = topics
         self._name = name
@@ -34,7 +48,9 @@ class TokenOffice:
         self._said: tuple[EpochKey, ...] | None = ()
         self._data = b""
         self._look = asyncio.Event()
-        self._grants: dict[str, Grant] = {}
+        self._tick = tick
+        self._grants: dict[tuple[str, bytes], Grant] = {}
+        self._issued: dict[tuple[str, bytes], float] = {}
         self._wake = asyncio.Event()
         self._log = structlog.get_logger("gateway.token_office")
 
@@ -50,12 +66,17 @@ class TokenOffice:
             self._look.set()
 
     def look_soon(self) -> None:
-        """There is a new roster: it may ask for keys, or for none any more."""
+        """There is a new roster, which may ask for keys, or for none any more; or the first
+        reconcile has ended, before which none is drawn."""
         self._look.set()
 
     def ask(self, grant: Grant) -> None:
-        """Answer a request that was decided about; a device's newer one replaces it."""
-        self._grants[grant.request.device] = grant
+        """Answer a request that was decided about; the same device's next one under the same key
+        replaces it. One that was answered a moment ago is passed over."""
+        place = (grant.request.device, grant.request.key_id)
+        if self._tick() < self._issued.get(place, 0.0):
+            return
+        self._grants[place] = grant
         self._wake.set()
 
     async def run(self, connection: Connection) -> None:
@@ -69,7 +90,11 @@ class TokenOffice:
 
     async def _show(self, connection: Connection) -> None:
         while True:
-            if await self._keeper.read(lambda tx: tokens.due_keys(tx, self._keeper.situation)):
+            # Not before the first reconcile has ended: a ledger that was lost adopts what it finds
+            # made with the keys that it had, and tells by its keys what it can have known.
+            if self._keeper.situation.reconciled and await self._keeper.read(
+                lambda tx: tokens.due_keys(tx, self._keeper.situation)
+            ):
                 await self._keeper.write(lambda tx: tokens.draw(tx, self._keeper.situation))
                 self._log_head.grown()
             await self._publish(connection)
@@ -97,9 +122,17 @@ class TokenOffice:
         while True:
             self._wake.clear()
             while self._grants:
-                device = next(iter(self._grants))
-                await self._issue(connection, self._grants.pop(device))
+                place = next(iter(self._grants))
+                grant = self._grants.pop(place)
+                self._remember(place)
+                await self._issue(connection, grant)
             await self._wake.wait()
+
+    def _remember(self, place: tuple[str, bytes]) -> None:
+        self._issued.pop(place, None)
+        self._issued[place] = self._tick() + ISSUE_EVERY
+        if len(self._issued) > MOST_ISSUED:
+            del self._issued[next(iter(self._issued))]
 
     async def _issue(self, connection: Connection, grant: Grant) -> None:
         request = grant.request

@@ -67,6 +67,12 @@ def send(
             "channel's].",
         ),
     ] = None,
+    anonymous: Annotated[
+        bool,
+        typer.Option(
+            "--anonymous", help="Send nothing unless the channel is known to be anonymous."
+        ),
+    ] = False,
     timeout: Annotated[
         float,
         typer.Option(
@@ -99,12 +105,7 @@ def send(
     from device_sdk.cli.output import outcome_as_lines, sent_as_json
 
     terminal: Terminal = ctx.obj
-    if bool(to) == (channel is not None):
-        raise typer.BadParameter("expected either --to or --channel")
-    if (payload is None) == (reading is None):
-        raise typer.BadParameter("expected either a text or --reading")
-    if reading is not None and channel is None:
-        raise typer.BadParameter("a reading goes to a --channel")
+    _check_what(to, channel, payload, reading, anonymous=anonymous)
     life = None if lifetime is None else _lifetime(lifetime)
     number = None if reading is None else _number(reading)
     content = "" if payload is None else _payload(payload)
@@ -112,7 +113,14 @@ def send(
         if number is not None and channel is not None:
             sent = opened.send_reading(number, channel=channel, lifetime=life, timeout=timeout)
         else:
-            sent = opened.send(content, to or None, channel=channel, lifetime=life, timeout=timeout)
+            sent = opened.send(
+                content,
+                to or None,
+                channel=channel,
+                lifetime=life,
+                anonymous=True if anonymous else None,
+                timeout=timeout,
+            )
         for reader, why in sent.left_out.items():
             terminal.warn(f"{reader} is left out ({why})")
         sent.wait_held(timeout)
@@ -128,6 +136,24 @@ def send(
         else:
             for line in outcome_as_lines(outcome):
                 terminal.say(line)
+
+
+def _check_what(
+    to: list[str] | None,
+    channel: str | None,
+    payload: str | None,
+    reading: str | None,
+    *,
+    anonymous: bool,
+) -> None:
+    if bool(to) == (channel is not None):
+        raise typer.BadParameter("expected either --to or --channel")
+    if (payload is None) == (reading is None):
+        raise typer.BadParameter("expected either a text or --reading")
+    if anonymous and (channel is None or reading is not None):
+        raise typer.BadParameter("only a text to a --channel can be anonymous")
+    if reading is not None and channel is None:
+        raise typer.BadParameter("a reading goes to a --channel")
 
 
 def read(

@@ -33,7 +33,7 @@ INSERT INTO token (token, key_id, output) VALUES (?, ?, ?)
 
 -- name: next_token
 SELECT t.token, t.output, k.key FROM token AS t JOIN token_key AS k USING (key_id)
-WHERE k.channel = ?1 AND k.begins <= ?2 AND k.ends > ?2 ORDER BY k.begins LIMIT 1
+WHERE k.channel = ?1 AND k.begins <= ?2 AND k.ends > ?2 AND k.ends - k.begins = ?3 ORDER BY k.begins LIMIT 1
 
 -- name: spend
 DELETE FROM token WHERE token = ?

@@ -22,6 +22,10 @@ class AnonymousRule:
         begins = (now // self.epoch + ahead) * self.epoch
         return begins, begins + self.epoch
 
+    def has_period(self, begins: int, ends: int) -> bool:
+        """Tell whether a period that begins and ends so is one of the rule's."""
+        return begins % self.epoch == 0 and ends - begins == self.epoch
+
     def to_cbor(self) -> list[int]:
         """Return the rule as it stands in a channel's entry."""
         return [self.epoch, self.tokens]

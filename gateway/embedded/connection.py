@@ -254,7 +254,8 @@ class Connection(asyncio.Protocol):
         if not self._hub.publish(session.client, packets.message_of(packet), self):
             # 3.1.1 has no way to refuse one message. A gateway's is dropped: it has others to
             # serve. Anybody else's connection ends, which nobody can take for a success.
-            logger.warning("%s published where it may not", session.client.name)
+            if session.client.role is not Role.ANONYMOUS:  # anybody could fill the log
+                logger.warning("%s published where it may not", session.client.name)
             if session.client.role is not Role.GATEWAY:
                 self.end("published where it may not")
                 return
@@ -263,6 +264,9 @@ class Connection(asyncio.Protocol):
         elif packet.qos == 2:
             session.half_received.add(packet.variable_header.packet_id)
             self._answer(packets.pubrec(packet.variable_header.packet_id))
+        if session.client.role is Role.ANONYMOUS:
+            # One message each, as devices do it: whoever wants to send many needs as many places.
+            self.close("has published its one message")
 
     def _on_pubrel(self, session: Session, packet: Any) -> None:
         session.half_received.discard(packet.variable_header.packet_id)

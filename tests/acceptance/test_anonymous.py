@@ -51,10 +51,13 @@ def send(home: Home, text: str, sender: str = "thermo-1") -> Any:
 
 
 def test_a_message_is_read_without_its_sender_and_is_then_gone(box: Home) -> None:
-    sent = send(box, "tea")
-    (message,) = box.read("hub")
+    with Device.open(box.directory / "thermo-1") as device:
+        sent = device.send("tea", channel="box", anonymous=True, timeout=PATIENCE)
+        sent.wait_held(PATIENCE)
+        (message,) = box.read("hub")
+        sent.wait_read(PATIENCE)
     assert (message["text"], message["sender"], message["channel"]) == ("tea", "anonymous", "box")
-    assert box.sent(sent["message_id"])["state"] == "settled"
+    assert box.sent(sent.message_id)["state"] == "settled"
     assert box.owing() == [[]]  # nobody can say that it took note of the outcome
     assert "2 messages of each sender in 30d" in box.ok("fleet", "show", "./fleet").out
 
@@ -147,13 +150,16 @@ async def publish_again(home: Home, device: Device, token: Token) -> Event:
         issued=now,
         expires=now // DAY * DAY + 2 * DAY,
     )
-    async with await RawClient.dial(urlsplit(home.url).port or 0) as anybody:
+    port = urlsplit(home.url).port or 0
+    password = home.directory / "gateway-data" / "operator-password"
+    async with await RawClient.dial(port) as onlooker, await RawClient.dial(port) as anybody:
+        secret = password.read_text().strip() if password.exists() else "any"
+        await onlooker.connect("operator", "operator", secret)
+        await onlooker.subscribe(TOPICS.notice(ANONYMOUS))
         await anybody.connect(f"a-{os.urandom(4).hex()}", "anonymous", "anonymous")
-        await anybody.subscribe(TOPICS.notice(ANONYMOUS))
-        topic = TOPICS.send(ANONYMOUS, sealed.message_id)
-        await anybody.publish(topic, sealed.envelope)
+        await anybody.publish(TOPICS.send(ANONYMOUS, sealed.message_id), sealed.envelope)
         while True:
-            message = await anybody.next()
+            message = await onlooker.next()
             assert message is not None
             for event in cose.parse_signed(Notice, message.payload).claims.events:
                 if event.message_id == sealed.message_id:

@@ -207,10 +207,8 @@ def test_nothing_is_asked_or_said_in_the_devices_name_about_an_anonymous_message
     hub_fleet.read()
     with hub_fleet.open("thermo-1") as device:
         device.refresh()
-        wait_until(device, lambda: bool(tokens.asked))
         assert not device._parts.outbox.has_open()
-    (asked,) = {one.message_id for one in tokens.asked}
-    assert asked == message_id
+    assert tokens.asked == []  # at random times, see test_unnamed.py
     for query in hub_fleet.desk.asked:
         assert message_id not in {item.message_id for item in query.sent}
     assert hub_fleet.desk.seen == []

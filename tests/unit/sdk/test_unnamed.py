@@ -1,6 +1,6 @@
 """Questions about anonymous messages: when they are asked, and of what."""
 
-from device_sdk.unnamed import ASK, AT_ONCE, Unnamed
+from device_sdk.unnamed import LATEST, SOONEST, Unnamed
 from device_sdk.wire.query import AnonymousQuery
 from device_sdk.wire.topics import Topics
 
@@ -19,37 +19,43 @@ def asked(unnamed: Unnamed, messages: dict[bytes, bytes], tick: float = TICK) ->
     return [query.message_id for query in queries]
 
 
-def test_what_was_held_before_is_asked_about_at_every_connection_and_then_later_and_later() -> None:
-    unnamed, messages = Unnamed(Topics()), held(1, 2)
-    assert asked(unnamed, messages) == list(messages)
-    assert not unnamed.is_answered
-    unnamed.heard(messages)
-    assert unnamed.is_answered
-    assert asked(unnamed, messages, TICK + ASK.first - 1) == []
-    assert unnamed.next_due() == TICK + ASK.first
-    assert asked(unnamed, messages, TICK + ASK.first) == list(messages)
-    assert asked(unnamed, messages, TICK + 2 * ASK.first) == []
-    unnamed.retry_now()
-    assert asked(unnamed, messages, TICK + 2 * ASK.first) == list(messages)
+def test_each_message_is_asked_about_at_a_time_of_its_own_and_again_at_another() -> None:
+    drawn = iter([70.0, 500.0, 1000.0, 2000.0, 3000.0])
+    unnamed, messages = Unnamed(Topics(), lambda *_: next(drawn)), held(1, 2)
+    first, second = messages
+    assert asked(unnamed, messages) == []
+    assert unnamed.next_due() == TICK + 70
+    assert asked(unnamed, messages, TICK + 69) == []
+    assert asked(unnamed, messages, TICK + 70) == [first]
+    assert asked(unnamed, messages, TICK + 70) == []
+    assert asked(unnamed, messages, TICK + 500) == [second]
+    assert unnamed.next_due() == TICK + 70 + 1000
 
 
-def test_what_is_held_since_is_not_asked_about_at_once() -> None:
-    unnamed = Unnamed(Topics())
-    assert asked(unnamed, {}) == []
-    assert asked(unnamed, held(1)) == []
-    assert asked(unnamed, held(1), TICK + ASK.first) == list(held(1))
+def test_what_became_due_together_is_not_asked_about_together() -> None:
+    drawn = iter([60.0, 61.0, 62.0, 100.0, 200.0, 300.0])
+    unnamed, messages = Unnamed(Topics(), lambda *_: next(drawn)), held(1, 2, 3)
+    asked(unnamed, messages)
+    awake = TICK + 5000
+    assert len(asked(unnamed, messages, awake)) == 1
+    assert asked(unnamed, messages, awake) == []
+    assert unnamed.next_due() == awake + 100
+
+
+def test_times_are_drawn_from_a_minute_to_an_hour() -> None:
+    bounds: list[tuple[float, float]] = []
+
+    def draw(least: float, most: float) -> float:
+        bounds.append((least, most))
+        return least
+
+    unnamed = Unnamed(Topics(), draw)
+    asked(unnamed, held(1))
+    assert bounds == [(SOONEST, LATEST)] == [(60.0, 3600.0)]
 
 
 def test_what_is_over_is_not_asked_about() -> None:
     unnamed = Unnamed(Topics())
-    asked(unnamed, held(1, 2))
-    assert asked(unnamed, held(2), TICK + ASK.first) == list(held(2))
-    unnamed.heard(held(2))
-    assert unnamed.is_answered
-
-
-def test_each_question_takes_a_connection_so_only_some_are_asked_at_once() -> None:
-    unnamed, messages = Unnamed(Topics()), held(*range(AT_ONCE + 3))
-    first, second = asked(unnamed, messages), asked(unnamed, messages)
-    assert (len(first), len(second)) == (AT_ONCE, 3)
-    assert not set(first) & set(second)
+    asked(unnamed, held(1))
+    assert asked(unnamed, {}, TICK + LATEST) == []
+    assert unnamed.next_due() is None
