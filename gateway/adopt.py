@@ -83,20 +83,22 @@ def judge_retained(tx: Transaction, topic: Topic, payload: bytes, situation: Sit
         return _clear(ref)
     if message is not None and found.digest != message.digest:
         return _clear(ref)  # the sender used one id for two messages
-    if not _take_token(tx, found):
+    if not _take_token(tx, found, situation.now):
         return _clear(ref)
     return _adopt(tx, ref, message, found, situation)
 
 
-def _take_token(tx: Transaction, found: Adoptable) -> bool:
+def _take_token(tx: Transaction, found: Adoptable, now: int) -> bool:
     """Spend an anonymous copy's token, if its key is here; tell whether it may be adopted.
 
     Without the key, as in a new ledger, it is adopted as it stands: its reader cannot tell more
     either, and a message that was held must not be lost (PROTOCOL 19.6).
     """
     body = found.copy.body
-    if not isinstance(body, AnonymousBody) or tx.token_key(body.header.key_id) is None:
+    if not isinstance(body, AnonymousBody):
         return True
+    if tx.token_key(body.header.key_id) is None:
+        return tokens.may_have_lost_key(tx, body, now)
     if not tokens.is_genuine(tx, body, found.digest):
         return False
     if tokens.is_spent_elsewhere(tx, body, found.digest):

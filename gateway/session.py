@@ -98,6 +98,7 @@ class Session:
         self._keeper.end_reconcile()
         await self._intake.take_waiting()
         self._enquiries.reconciled()
+        self._token_office.look_soon()
 
     # ------------------------------------------------------------------ gateway.intake.Sorting
 

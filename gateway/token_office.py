@@ -66,7 +66,8 @@ class TokenOffice:
             self._look.set()
 
     def look_soon(self) -> None:
-        """There is a new roster: it may ask for keys, or for none any more."""
+        """There is a new roster, which may ask for keys, or for none any more; or the first
+        reconcile has ended, before which none is drawn."""
         self._look.set()
 
     def ask(self, grant: Grant) -> None:
@@ -89,7 +90,11 @@ class TokenOffice:
 
     async def _show(self, connection: Connection) -> None:
         while True:
-            if await self._keeper.read(lambda tx: tokens.due_keys(tx, self._keeper.situation)):
+            # Not before the first reconcile has ended: a ledger that was lost adopts what it finds
+            # made with the keys that it had, and tells by its keys what it can have known.
+            is_ready = self._keeper.situation.reconciled
+            due = await self._keeper.read(lambda tx: tokens.due_keys(tx, self._keeper.situation))
+            if due and is_ready:
                 await self._keeper.write(lambda tx: tokens.draw(tx, self._keeper.situation))
                 self._log_head.grown()
             await self._publish(connection)

@@ -12,7 +12,7 @@ from device_sdk.trust import Roster
 from device_sdk.wire.anonymous import AnonymousBody, token_mac
 from device_sdk.wire.anonymous_rule import AnonymousRule
 from device_sdk.wire.epoch_key import EpochKey
-from device_sdk.wire.limits import ANONYMOUS_STEP, CLOCK_SKEW, MAX_TOKEN_KEYS
+from device_sdk.wire.limits import ANONYMOUS_STEP, CLOCK_SKEW, MAX_LIFETIME, MAX_TOKEN_KEYS
 from device_sdk.wire.token_request import Denial, TokenRequest
 from gateway import oprf, transparency
 from gateway.situation import Situation
@@ -21,6 +21,7 @@ from gateway.store.records import StoredTokenKey
 from gateway.tombstone import spent_mark
 
 _SEED_SIZE = 32
+_LONGEST = MAX_LIFETIME + 2 * ANONYMOUS_STEP
 _MOST_CHANNELS = MAX_TOKEN_KEYS // 2
 
 
@@ -140,6 +141,20 @@ def is_genuine(tx: Reading, body: AnonymousBody, digest: bytes) -> bool:
     output = oprf.output_of(stored.seed, body.token.token)
     expected = token_mac(output, body.header.message_id, digest)
     return hmac.compare_digest(expected, body.token.mac)
+
+
+def may_have_lost_key(tx: Reading, body: AnonymousBody, now: int) -> bool:
+    """Tell whether the ledger cannot have known the key of a copy that names none of its own.
+
+    It draws one key for each period. So one that has a key for the copy's period has never had
+    another; one that was lost, or was put back from long ago, has none until its first reconcile
+    has ended, which is when it draws.
+    """
+    header = body.header
+    if header.issued > now + CLOCK_SKEW or header.expires - header.issued > _LONGEST:
+        return False
+    own = (stored.key for stored in tx.token_keys() if stored.key.channel == header.channel)
+    return not any(key.begins <= header.issued < key.ends for key in own)
 
 
 def is_spent_elsewhere(tx: Reading, body: AnonymousBody, digest: bytes) -> bool:

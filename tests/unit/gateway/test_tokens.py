@@ -10,6 +10,7 @@ import pytest
 from device_sdk.proofs import oprf as client
 from device_sdk.wire.anonymous import AnonymousCopy, SpentToken
 from device_sdk.wire.anonymous_rule import AnonymousRule
+from device_sdk.wire.epoch_key import EpochKey
 from device_sdk.wire.limits import ANONYMOUS_STEP, DAY
 from device_sdk.wire.names import ANONYMOUS
 from device_sdk.wire.query import AnonymousQuery
@@ -353,12 +354,19 @@ async def test_a_copy_without_a_genuine_token_is_cleared(room: Mailroom) -> None
     assert (await room.found(again, "hub")).found is Found.CLEARED
 
 
-async def test_a_copy_whose_key_is_lost_is_adopted_as_it_stands(room: Mailroom) -> None:
-    key = (await keys(room))[0]
-    lost = replace(key, key=replace(key.key, public=oprf.public_of(bytes(32))), seed=bytes(32))
-    message = seal_anonymous(room.fleet, lost)
-    assert (await room.found(message, "hub")).found is Found.ADOPTED
-    assert (await room.ack(message, "hub")).result == "read"
+async def test_a_copy_whose_key_is_lost_is_adopted_as_it_stands(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    open_channel(fleet)
+    begins, ends = RULE.period(NOW)
+    key = EpochKey(channel=CHANNEL, begins=begins, ends=ends, public=oprf.public_of(bytes(32)))
+    lost = StoredTokenKey(key=key, seed=bytes(32), erase_at=ends + 8 * DAY)
+    async with open_mailroom(fleet, tmp_path) as room:  # before it draws keys of its own
+        message = seal_anonymous(room.fleet, lost)
+        assert (await room.found(message, "hub")).found is Found.ADOPTED
+        assert (await room.ack(message, "hub")).result == "read"
+        early = seal_anonymous(room.fleet, lost, issued=NOW + DAY, expires=NOW + 2 * DAY)
+        assert (await room.found(early, "hub")).found is Found.CLEARED
 
 
 async def test_a_copy_of_no_anonymous_channel_waits_for_a_roster_that_has_it(
