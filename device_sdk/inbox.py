@@ -29,6 +29,7 @@ from device_sdk.wanted import WantedCopies
 from device_sdk.wire import cose
 from device_sdk.wire.anonymous import AnyHeader
 from device_sdk.wire.anonymous_header import AnonymousHeader
+from device_sdk.wire.names import ANONYMOUS
 from device_sdk.wire.read_ack import READ, UNREADABLE, ReadAck
 from device_sdk.wire.suites import Signer
 from device_sdk.wire.topics import Kind, Topic, Topics
@@ -231,7 +232,7 @@ class Inbox:
             header = parcel.checked.header
             if header.expires <= now:
                 self._expired(key, header.expires, trusted)
-            elif not roster.is_revoked(header.sender):
+            elif header.sender == ANONYMOUS or not roster.is_revoked(header.sender):
                 self.hands.take(key)
                 self._opening[key] = header
                 return parcel

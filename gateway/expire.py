@@ -11,6 +11,7 @@ from enum import StrEnum
 from device_sdk.trust import verify_excuse
 from device_sdk.wire.errors import WireError
 from device_sdk.wire.limits import CLOCK_SKEW
+from device_sdk.wire.names import ANONYMOUS
 from device_sdk.wire.notice import SENDER_REVOKED
 from gateway import events, totals_register
 from gateway.clear import forget_if_cleared
@@ -62,10 +63,9 @@ def _revoke(tx: Transaction, situation: Situation, limit: int) -> list[Effects]:
     done: list[Effects] = []
     revoked = {name: entry.revoked_at for name, entry in roster.devices.items() if entry.revoked_at}
     for name, version in revoked.items():
-        done += [
-            end(tx, _existing(tx, key), situation.now, SENDER_REVOKED)
-            for key in tx.unfinished_from(name, limit)
-        ]
+        # An old roster may revoke a device that was called so: what has this name is nobody's.
+        from_it = [] if name == ANONYMOUS else tx.unfinished_from(name, limit)
+        done += [end(tx, _existing(tx, key), situation.now, SENDER_REVOKED) for key in from_it]
         done += [
             excuse_revoked(tx, ref, version, situation.now) for ref in tx.owed_refs(name, limit)
         ]

@@ -91,7 +91,7 @@ def take_in(
         unpacked,
         situation,
         tx.key_statement,
-        lambda body, digest: tokens.is_genuine(tx, body, digest),
+        lambda body, digest: tokens.is_acceptable(tx, body, digest, situation.roster),
     )
     if isinstance(accepted, Refused):
         return _refuse(accepted, quietly=_has_unknown_key(tx, unpacked))

@@ -92,9 +92,9 @@ class TokenOffice:
         while True:
             # Not before the first reconcile has ended: a ledger that was lost adopts what it finds
             # made with the keys that it had, and tells by its keys what it can have known.
-            if self._keeper.situation.reconciled and await self._keeper.read(
-                lambda tx: tokens.due_keys(tx, self._keeper.situation)
-            ):
+            is_ready = self._keeper.situation.reconciled
+            due = await self._keeper.read(lambda tx: tokens.due_keys(tx, self._keeper.situation))
+            if due and is_ready:
                 await self._keeper.write(lambda tx: tokens.draw(tx, self._keeper.situation))
                 self._log_head.grown()
             await self._publish(connection)

@@ -6,6 +6,7 @@ transaction that stores it, so that none is shown that is not there (PROTOCOL 19
 
 import hmac
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from device_sdk.trust import Roster
@@ -72,8 +73,14 @@ def shown(tx: Reading, situation: Situation) -> tuple[EpochKey, ...]:
     roster = situation.roster
     channels = {} if roster is None else _rules(roster)
     keys = [stored.key for stored in tx.token_keys()]
-    alive = [one for one in keys if one.channel in channels and one.ends > situation.now]
+    alive = [one for one in keys if one.ends > situation.now and _is_of(one, channels)]
     return tuple(alive[:MAX_TOKEN_KEYS])
+
+
+def _is_of(key: EpochKey, rules: Mapping[str, AnonymousRule]) -> bool:
+    """Whether a key's period is one of its channel's rule, and not of an earlier one."""
+    rule = rules.get(key.channel)
+    return rule is not None and rule.has_period(key.begins, key.ends)
 
 
 # ------------------------------------------------------------------ issuing
@@ -116,6 +123,8 @@ def _denial(
         return Denial.NOT_PERMITTED
     if not roster.is_active(request.device, situation.now):
         return Denial.NOT_PERMITTED
+    if not entry.anonymous.has_period(stored.key.begins, stored.key.ends):
+        return Denial.UNKNOWN_KEY
     before = tx.token_request(request.key_id, request.device)
     if before is not None:
         return None if before == request.digest else Denial.TAKEN
@@ -141,6 +150,15 @@ def is_genuine(tx: Reading, body: AnonymousBody, digest: bytes) -> bool:
     output = oprf.output_of(stored.seed, body.token.token)
     expected = token_mac(output, body.header.message_id, digest)
     return hmac.compare_digest(expected, body.token.mac)
+
+
+def is_acceptable(tx: Reading, body: AnonymousBody, digest: bytes, roster: Roster | None) -> bool:
+    """Tell whether a message that comes now has a genuine token of a period that the present rule
+    has: by a new rule the owner ends what was issued by the old one."""
+    stored = key_for(tx, body)
+    if roster is None or stored is None or not _is_of(stored.key, _rules(roster)):
+        return False
+    return is_genuine(tx, body, digest)
 
 
 def may_have_lost_key(tx: Reading, body: AnonymousBody, now: int) -> bool:
