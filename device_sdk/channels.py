@@ -13,6 +13,7 @@ from enum import StrEnum
 from device_sdk.errors import (
     LifetimeError,
     NoReadersLeftError,
+    NoReadingRuleError,
     NotPermittedError,
     UnknownChannelError,
 )
@@ -41,6 +42,8 @@ class ChannelWish:
     lifetime: timedelta | None
     """None is the channel's own."""
     issued: int
+    is_reading: bool = False
+    """Whether the channel must have a rule for readings; the owner may have made it just now."""
 
     def draft(self, roster: Roster) -> Draft:
         """Return the message with all of the channel's readers.
@@ -48,6 +51,7 @@ class ChannelWish:
         Raises:
             RosterExpiredError: the owner must renew the roster first.
             UnknownChannelError: the roster lists no such channel.
+            NoReadingRuleError: a reading, for a channel without a rule for them.
             LifetimeError: less than a second or more than 30 days, or, for an anonymous channel,
                 than its own lifetime.
         """
@@ -55,6 +59,8 @@ class ChannelWish:
         entry = roster.channels.get(self.channel)
         if entry is None:
             raise UnknownChannelError(self.channel)
+        if self.is_reading and entry.reading is None:
+            raise NoReadingRuleError(self.channel)
         lifetime = timedelta(seconds=entry.lifetime) if self.lifetime is None else self.lifetime
         expires = self.issued + check_lifetime(lifetime)
         if entry.anonymous is not None:

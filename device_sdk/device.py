@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from device_sdk import readings
 from device_sdk.asking import ask_everything, ask_owed
 from device_sdk.assembly import STATE_FILE, assemble, make_link
-from device_sdk.channels import channel_wish
+from device_sdk.channels import ChannelWish, channel_wish
 from device_sdk.content import Payload, encode
 from device_sdk.courier import Courier
 from device_sdk.errors import (
@@ -240,7 +240,10 @@ class Device:
             And as `send`, but for readers.
         """
         readings.check_is_number(value)
-        wish = self._begin(padded_length(readings.MAX_SIZE) + MAX_PROOF, None, channel, lifetime)
+        size = padded_length(readings.MAX_SIZE) + MAX_PROOF
+        wish = self._begin(size, None, channel, lifetime)
+        if isinstance(wish, ChannelWish):
+            wish = replace(wish, is_reading=True)
         sealed, is_shared_out = None, False
         while sealed is None:
             with self._courier.changed:

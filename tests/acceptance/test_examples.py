@@ -50,9 +50,9 @@ def test_a_reading_is_sent_to_every_reader_named(home: Home) -> None:
 
 def test_a_proved_reading_is_sent_and_what_is_out_of_range_is_an_alarm(home: Home) -> None:
     channel = ("fleet", "channel", "set", "./fleet", "cellar")
-    # In one step: a device that is told of a channel without its rule would not wait for that.
-    rule = ("--reading", "celsius", "--scale", "0.1", "--range", "-40..125", "--mode", "require")
-    home.ok(*channel, "--reader", "hub", "--sender", "thermo-1", *rule)
+    home.ok(*channel, "--reader", "hub", "--sender", "thermo-1")
+    home.ok(*channel, "--reading", "celsius", "--scale", "0.1", "--range", "-40..125")
+    home.ok(*channel, "--mode", "require")
     for measured in ("21.5", "500"):
         run(home, "proved_reading.py", "./thermo-1", "cellar", "hub", measured)
     reading, alarm = home.read("hub")

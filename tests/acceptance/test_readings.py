@@ -229,5 +229,5 @@ def test_a_channel_without_a_rule_and_direct_messages_take_no_readings(cellar: H
     with Device.open(cellar.directory / "thermo-1") as device:
         await_roster(device, version)
         with pytest.raises(NoReadingRuleError):
-            device.send_reading(20, channel="cellar")
+            device.send_reading(20, channel="cellar", timeout=0)
         device.send("20", channel="cellar").wait_held(PATIENCE)

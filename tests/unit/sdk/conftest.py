@@ -1,5 +1,6 @@
 """What the SDK's tests share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.support.fleet import Fleet
 from tests.support.hub_fleet import HubFleet, make_devices
 from tests.support.reader import Reader
 from tests.support.sender import Sender
+from tests.support.totals import Metering
 
 
 @pytest.fixture
@@ -39,3 +41,11 @@ def made_devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def hub_fleet(made_devices: Path, tmp_path: Path) -> HubFleet:
     return HubFleet(made_devices, tmp_path / "devices")
+
+
+@pytest.fixture
+def metering(tmp_path: Path) -> Iterator[Metering]:
+    """Meters, trustees and a gateway that adds up, in memory."""
+    metering = Metering(tmp_path)
+    yield metering
+    metering.close()

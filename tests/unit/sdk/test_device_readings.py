@@ -7,6 +7,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -173,7 +174,7 @@ def test_what_cannot_be_sent_is_an_error_and_leaves_nothing(cellar: HubFleet) ->
         with pytest.raises(PayloadError):
             device.send_reading("21.5", channel=CELLAR)  # type: ignore[arg-type]
         with pytest.raises(NoReadingRuleError):
-            device.send_reading(21.5, channel="air")
+            device.send_reading(21.5, channel="air", timeout=0)
         with pytest.raises(UnknownChannelError):
             device.send_reading(21.5, channel="unheard-of", timeout=0)
         with pytest.raises(ReadingRequiredError):
@@ -509,6 +510,27 @@ def test_a_library_that_cannot_be_loaded_leaves_nothing_in_the_temporary_directo
     )
     run_with({**os.environ, "TMPDIR": str(tmp_path)}, program)
     assert list(tmp_path.iterdir()) == []
+
+
+# ------------------------------ a rule that the owner has made just now
+
+
+def test_a_reading_waits_for_the_rule_that_its_device_has_not_heard_of_yet(
+    cellar: HubFleet,
+) -> None:
+    with cellar.open("thermo-1") as device:
+        await_roster(device, cellar.desk.version)
+        air = cellar.desk.channels["air"]
+        cellar.desk.channels = {**cellar.desk.channels, "air": replace(air, reading=rule())}
+        with ThreadPoolExecutor(1) as other:
+            sent = other.submit(device.send_reading, 21.5, channel="air")
+            with device._courier.changed:  # it has looked, and found no rule
+                waits = device._courier.wait(
+                    lambda: device._courier.router.is_roster_awaited, time.monotonic() + 10
+                )
+            assert waits
+            cellar.desk.publish_roster()
+            sent.result(10).wait_held(10)
 
 
 # ------------------------------ what is said of a reading

@@ -1,9 +1,7 @@
 """A device tells the total of its own readings once, and only totals that its owner allows."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -32,13 +30,6 @@ from tests.support.totals import EPOCH, POLICY, START, Metering
 STEPS = (100, 250, 75, 0, 60_000, 1)
 WEIGHTS = (30, 30, 30, 20, 20, 20)
 TOTAL = sum(step * weight for step, weight in zip(STEPS, WEIGHTS, strict=True))
-
-
-@pytest.fixture
-def metering(tmp_path: Path) -> Iterator[Metering]:
-    metering = Metering(tmp_path)
-    yield metering
-    metering.close()
 
 
 @pytest.fixture

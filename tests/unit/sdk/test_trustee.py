@@ -1,9 +1,7 @@
 """Trustees tell the sum of one exact set, and who has lied is named before anything is told."""
 
 import secrets
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -40,13 +38,6 @@ from tests.support.envelopes import NOW
 from tests.support.totals import EPOCH, START, TRUSTEES, Metering
 
 STEPS = (100, 60_000, 7)
-
-
-@pytest.fixture
-def metering(tmp_path: Path) -> Iterator[Metering]:
-    metering = Metering(tmp_path)
-    yield metering
-    metering.close()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What a trustee takes, keeps and goes by: no single device or gateway can spoil or bend a sum."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,13 +33,6 @@ from tests.support.envelopes import NOW
 from tests.support.totals import POLICY, TRUSTEES, Metering
 
 STEPS = (100, 60_000, 7)
-
-
-@pytest.fixture
-def metering(tmp_path: Path) -> Iterator[Metering]:
-    metering = Metering(tmp_path)
-    yield metering
-    metering.close()
 
 
 @pytest.fixture
