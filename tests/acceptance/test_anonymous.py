@@ -21,7 +21,7 @@ from device_sdk.wire.limits import DAY
 from device_sdk.wire.names import ANONYMOUS
 from device_sdk.wire.notice import Event, EventKind, Notice
 from device_sdk.wire.topics import Topics
-from gateway.fault_points import SWITCH
+from gateway.fault_points import ARRIVAL_STEPS, SWITCH
 from tests.brokers.mosquitto import Mosquitto
 from tests.brokers.raw_client import RawClient
 from tests.support.home import Home
@@ -166,11 +166,12 @@ async def publish_again(home: Home, device: Device, token: Token) -> Event:
                     return event
 
 
+@pytest.mark.parametrize("step", ARRIVAL_STEPS)
 def test_a_device_gets_its_tokens_although_the_gateway_is_killed_before_it_answers(
-    box: Home,
+    box: Home, step: str
 ) -> None:
     box.stop()
-    box.environment[SWITCH] = "blind-committed"
+    box.environment[SWITCH] = f"blind-{step}"
     box.serve()
     del box.environment[SWITCH]
     with Device.open(box.directory / "thermo-1") as device:
