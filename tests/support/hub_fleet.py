@@ -72,6 +72,17 @@ def await_roster(device: Device, version: int) -> None:
         assert device._courier.wait(has_come, time.monotonic() + 10)
 
 
+def await_key(device: Device, name: str) -> None:
+    """Wait until a device knows a key of a reader."""
+
+    def has_come() -> bool:
+        roster = device._parts.rosters.roster
+        return roster is not None and device._parts.reader_keys.latest(name, roster) is not None
+
+    with device._courier.changed:
+        assert device._courier.wait(has_come, time.monotonic() + 10)
+
+
 class HandlerError(Exception):
     """What goes wrong in an application."""
 

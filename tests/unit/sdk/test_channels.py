@@ -25,7 +25,7 @@ from device_sdk.wire.key_statement import encode_key_list
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.roster_page import ChannelEntry
 from tests.support.fleet import NOW, Fleet
-from tests.support.hub_fleet import HubFleet, await_roster
+from tests.support.hub_fleet import HubFleet, await_key, await_roster
 
 ME = "thermo-1"
 
@@ -197,7 +197,7 @@ def test_a_reader_whose_key_never_comes_is_waited_for_once_and_then_left_out(
         sent = device.send("2", channel="cellar", timeout=1e6)
         assert sent.left_out == {"phone": "no-key"}
         with cellar.open("phone"):  # it announces its key
-            cellar.hub.wait_for("sealgate/1/announce/phone")
+            await_key(device, "phone")
         assert device.send("3", channel="cellar").left_out == {}
 
 
