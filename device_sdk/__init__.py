@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from device_sdk.device import Device
-    from device_sdk.enrol import create_device, trust_root
+    from device_sdk.enrolment.enrol import create_device, trust_root
     from device_sdk.errors import (
         AnonymityError,
         BrokerCertificateError,
@@ -68,14 +68,14 @@ if TYPE_CHECKING:
         UnknownReaderError,
     )
     from device_sdk.freshness import Concern, RosterWarning
-    from device_sdk.key_file import KeyFileError, LoosePermissionsError, PassphraseError
-    from device_sdk.keystore import DirectoryInUseError, NoDeviceError
-    from device_sdk.log_report import LogReport, ReportKind
+    from device_sdk.keys.key_file import KeyFileError, LoosePermissionsError, PassphraseError
+    from device_sdk.keys.keystore import DirectoryInUseError, NoDeviceError
+    from device_sdk.keys.reader_key import BrokenReaderKeyError
+    from device_sdk.log.report import LogReport, ReportKind
     from device_sdk.message import Message
-    from device_sdk.outbox_limits import OutboxLimits
-    from device_sdk.outgoing import State
+    from device_sdk.outbox.limits import OutboxLimits
+    from device_sdk.outbox.outgoing import State
     from device_sdk.proofs.errors import ProofsNotInstalledError
-    from device_sdk.reader_key import BrokenReaderKeyError
     from device_sdk.readings import Reading
     from device_sdk.sent import Outcome, Sent, SentRecord
     from device_sdk.status import GatewayStatus, LogStatus, ReaderKeyStatus, Status
@@ -158,19 +158,19 @@ _HOMES = (
     "wire.errors",
     "wire.totals_errors",
     "trust",
-    "key_file",
-    "reader_key",
-    "keystore",
-    "outgoing",
-    "outbox_limits",
+    "keys.key_file",
+    "keys.reader_key",
+    "keys.keystore",
+    "outbox.outgoing",
+    "outbox.limits",
     "readings",
     "proofs.errors",
     "message",
     "sent",
-    "log_report",
+    "log.report",
     "status",
     "freshness",
-    "enrol",
+    "enrolment.enrol",
     "device",
 )
 """Where the names are at home; those that load little are looked through first."""

@@ -6,37 +6,37 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from device_sdk.broker_url import BrokerUrl
-from device_sdk.certificate import CA_FILE, CERTIFICATE_FILE, OwnCertificate
+from device_sdk.enrolment.certificate import CA_FILE, CERTIFICATE_FILE, OwnCertificate
+from device_sdk.enrolment.settings_file import Settings, read_password
 from device_sdk.errors import SettingsError
 from device_sdk.freshness import RosterWatch
 from device_sdk.gateways import Gateways
 from device_sdk.identity import Identity
-from device_sdk.inbox import Inbox
-from device_sdk.inbox_store import InboxStore
-from device_sdk.keystore import KeyStore
-from device_sdk.log_store import LogStore
-from device_sdk.log_watch import LogWatch
-from device_sdk.mqtt_link import Credentials, MqttLink
-from device_sdk.outbox import Outbox
-from device_sdk.outbox_limits import OutboxLimits
-from device_sdk.outbox_store import OutboxStore
-from device_sdk.own_keys import OwnKeys
-from device_sdk.proving import Proving
-from device_sdk.purse import Purse
+from device_sdk.inbox.inbox import Inbox
+from device_sdk.inbox.store import InboxStore
+from device_sdk.keys.keystore import KeyStore
+from device_sdk.keys.own_keys import OwnKeys
+from device_sdk.keys.reader_keys import ReaderKeys
+from device_sdk.keys.vault import PrivateIdentity
+from device_sdk.link.broker_url import BrokerUrl
+from device_sdk.link.mqtt import Credentials, MqttLink
+from device_sdk.log.proving import Proving
+from device_sdk.log.store import LogStore
+from device_sdk.log.watch import LogWatch
+from device_sdk.outbox.limits import OutboxLimits
+from device_sdk.outbox.outbox import Outbox
+from device_sdk.outbox.store import OutboxStore
 from device_sdk.queries import Queries
-from device_sdk.reader_keys import ReaderKeys
-from device_sdk.roster_cache import RosterCache
 from device_sdk.routing import Parts
-from device_sdk.settings_file import Settings, read_password
-from device_sdk.state_file import StateFile
-from device_sdk.token_keys import TokenKeys
-from device_sdk.token_store import TokenStore
-from device_sdk.totals_store import TotalsStore
+from device_sdk.state.roster_cache import RosterCache
+from device_sdk.state.state_file import StateFile
+from device_sdk.state.trusted_time import TrustedTime
+from device_sdk.tokens.keys import TokenKeys
+from device_sdk.tokens.purse import Purse
+from device_sdk.tokens.store import TokenStore
+from device_sdk.tokens.unnamed import Unnamed
+from device_sdk.totals.store import TotalsStore
 from device_sdk.trust import Pin
-from device_sdk.trusted_time import TrustedTime
-from device_sdk.unnamed import Unnamed
-from device_sdk.vault import PrivateIdentity
 from device_sdk.wire.login import make_token
 from device_sdk.wire.names import ANONYMOUS
 from device_sdk.wire.topics import Topics

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterable
 
 from device_sdk.errors import BrokerUnavailableError, ClosedError, StateFileError
-from device_sdk.inbox_store import Key
-from device_sdk.link import (
+from device_sdk.inbox.store import Key
+from device_sdk.link.port import (
     Connected,
     Disconnected,
     Link,
@@ -23,7 +23,7 @@ from device_sdk.link import (
     Subscribed,
 )
 from device_sdk.routing import ACKS_AT_ONCE, Moment, Parts, Router
-from device_sdk.state_file import StateFile
+from device_sdk.state.state_file import StateFile
 from device_sdk.times import as_datetime
 from device_sdk.wire.errors import SealgateError
 from device_sdk.wire.limits import DAY

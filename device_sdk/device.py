@@ -16,36 +16,36 @@ from device_sdk.assembly import STATE_FILE, assemble, make_link
 from device_sdk.channels import ChannelWish, channel_wish
 from device_sdk.content import Payload, encode
 from device_sdk.courier import Courier
+from device_sdk.enrolment.settings_file import read_pin, read_settings
 from device_sdk.errors import (
     BrokerUnavailableError,
     GatewaySilentError,
     NotFlushedError,
     ReadersError,
 )
-from device_sdk.keystore import KeyStore
-from device_sdk.link import Link
-from device_sdk.log_report import LogReport
+from device_sdk.keys.keystore import KeyStore
+from device_sdk.link.port import Link
+from device_sdk.log.report import LogReport
 from device_sdk.message import Message
-from device_sdk.outbox import DEFAULT_LIMITS
-from device_sdk.outbox_limits import OutboxLimits
+from device_sdk.outbox.limits import OutboxLimits
+from device_sdk.outbox.outbox import DEFAULT_LIMITS
 from device_sdk.posting import Posting
 from device_sdk.reading import InboxReading
 from device_sdk.readings import Number
 from device_sdk.recipients import Wish, anonymous_rule, check_anonymity, find_targets, readers_of
 from device_sdk.sending import LIFETIME, draft
 from device_sdk.sent import Sent, SentRecord
-from device_sdk.settings_file import read_pin, read_settings
-from device_sdk.state_file import StateFile
+from device_sdk.state.state_file import StateFile
 from device_sdk.status import Status
 from device_sdk.status_view import status_of
-from device_sdk.token_wait import take_token
-from device_sdk.totals_asked import trustees_of
+from device_sdk.tokens.wait import take_token
+from device_sdk.totals.asked import trustees_of
 from device_sdk.tracking import Tracking
 from device_sdk.wire.limits import MAX_PROOF
 from device_sdk.wire.padding import padded_length
 
 if TYPE_CHECKING:
-    from device_sdk.totals import Totals
+    from device_sdk.totals.totals import Totals
 
 CLOSE_GRACE = 2.0
 """Seconds that `Device.close` gives the broker to confirm the last read acks."""
@@ -365,7 +365,7 @@ class Device:
         Raises ProofsNotInstalledError.
         """
         # Most devices never total anything, and need not have what calculates with commitments.
-        from device_sdk.totals import Totals
+        from device_sdk.totals.totals import Totals
 
         return Totals(self._courier, self._posting)
 

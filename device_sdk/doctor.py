@@ -11,12 +11,12 @@ from pathlib import Path
 
 from device_sdk.assembly import STATE_FILE
 from device_sdk.checks import Check, check_disk, check_modes, ok, problem, warning
-from device_sdk.file_vault import IDENTITY_FILE
+from device_sdk.enrolment.settings_file import has_pin, read_settings
 from device_sdk.freshness import Concern
-from device_sdk.keystore import TOKEN_FILE
+from device_sdk.keys.file_vault import IDENTITY_FILE
+from device_sdk.keys.keystore import TOKEN_FILE
 from device_sdk.proofs.errors import ProofsNotInstalledError
 from device_sdk.proofs.library import load
-from device_sdk.settings_file import has_pin, read_settings
 from device_sdk.status import Status
 from device_sdk.wire.certificates import first_in_pem
 from device_sdk.wire.errors import SealgateError, WireError

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from device_sdk.state_file import StateFile
+from device_sdk.state.state_file import StateFile
 from device_sdk.times import as_datetime
 from device_sdk.trust import Roster
 from device_sdk.wire import cbor

@@ -6,12 +6,12 @@ from functools import partial
 
 from device_sdk import readings
 from device_sdk.courier import Courier
-from device_sdk.outbox_store import Also, nothing
+from device_sdk.outbox.store import Also, nothing
 from device_sdk.recipients import Addressed
 from device_sdk.seal import CommittedReading, Sealed, new_message_id, seal
 from device_sdk.seal_anonymous import seal_anonymous
 from device_sdk.series import Place
-from device_sdk.token_store import Token
+from device_sdk.tokens.store import Token
 from device_sdk.trust import Roster
 from device_sdk.wire import cbor
 from device_sdk.wire.header import Header
@@ -91,7 +91,7 @@ class Posting:
 
     def _for_totals(self, sealed: Sealed, steps: int, roster: Roster) -> Also:
         """Return what keeps a reading for totals, if the owner allows any on its channel."""
-        from device_sdk.totals_secrets import keep
+        from device_sdk.totals.secrets import keep
 
         header, totals = sealed.header, roster.channels[sealed.header.channel].totals
         if totals is None or header.reading is None:

@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from device_sdk.link import Publish
-from device_sdk.outgoing import State
+from device_sdk.link.port import Publish
+from device_sdk.outbox.outgoing import State
 from device_sdk.pace import Backoff, Pace
 from device_sdk.wire import cose
 from device_sdk.wire.notice import NONCE_SIZE, Notice

@@ -9,9 +9,9 @@ from types import TracebackType
 
 from device_sdk.asking import OwedQuestion
 from device_sdk.courier import Courier
-from device_sdk.hands import Hold
-from device_sdk.inbox import Parcel
-from device_sdk.inbox_store import Key
+from device_sdk.inbox.hands import Hold
+from device_sdk.inbox.inbox import Parcel
+from device_sdk.inbox.store import Key
 from device_sdk.message import Message, Missed
 from device_sdk.proofs.errors import ProofsNotInstalledError
 from device_sdk.readings import CommitmentMismatchError, Reading, open_reading

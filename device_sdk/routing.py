@@ -9,25 +9,25 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from device_sdk.certificate import OwnCertificate
-from device_sdk.evidence import Court
+from device_sdk.enrolment.certificate import OwnCertificate
 from device_sdk.freshness import OWNER, RosterWatch
 from device_sdk.gateways import Gateways
-from device_sdk.inbox import Inbox
-from device_sdk.keystore import KeyStore
-from device_sdk.link import Publish
-from device_sdk.log_watch import LogWatch
-from device_sdk.outbox import Outbox
-from device_sdk.own_keys import OwnKeys
+from device_sdk.inbox.inbox import Inbox
+from device_sdk.keys.keystore import KeyStore
+from device_sdk.keys.own_keys import OwnKeys
+from device_sdk.keys.reader_keys import ReaderKeys
+from device_sdk.link.port import Publish
+from device_sdk.log.watch import LogWatch
+from device_sdk.outbox.evidence import Court
+from device_sdk.outbox.outbox import Outbox
 from device_sdk.pace import Backoff, Pace
-from device_sdk.purse import Purse
 from device_sdk.queries import Queries
-from device_sdk.reader_keys import ReaderKeys
-from device_sdk.roster_cache import RosterCache
-from device_sdk.totals_store import TotalsStore
+from device_sdk.state.roster_cache import RosterCache
+from device_sdk.state.trusted_time import TrustedTime
+from device_sdk.tokens.purse import Purse
+from device_sdk.tokens.unnamed import Unnamed
+from device_sdk.totals.store import TotalsStore
 from device_sdk.trust import Pin, Roster
-from device_sdk.trusted_time import TrustedTime
-from device_sdk.unnamed import Unnamed
 from device_sdk.wire.errors import SealgateError
 from device_sdk.wire.names import ANONYMOUS
 from device_sdk.wire.topics import Kind, Topic, Topics

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from device_sdk.seal import Sealed, WrapTarget, check_targets, new_message_id, wrap_all
-from device_sdk.token_store import Token
+from device_sdk.tokens.store import Token
 from device_sdk.wire import cose, merkle
 from device_sdk.wire.anonymous import (
     AnonymousBody,

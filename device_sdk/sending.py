@@ -34,7 +34,7 @@ LIFETIME = timedelta(seconds=DEFAULT_LIFETIME)
 
 
 class Keys(Protocol):
-    """Where readers' keys are known: `device_sdk.reader_keys.ReaderKeys`."""
+    """Where readers' keys are known: `device_sdk.keys.reader_keys.ReaderKeys`."""
 
     def newest(self, device: str, roster: Roster, *, now: int, until: int) -> KeyStatement | None:
         """Return the newest key of a device that is valid from ``now`` to ``until``."""

@@ -13,7 +13,7 @@ from device_sdk.errors import (
     OutcomeForgottenError,
     RefusedError,
 )
-from device_sdk.outgoing import Outgoing, State, Verdict
+from device_sdk.outbox.outgoing import Outgoing, State, Verdict
 from device_sdk.times import as_datetime, as_datetime_or_none
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from device_sdk.freshness import RosterWarning
-from device_sdk.log_report import LogReport
+from device_sdk.log.report import LogReport
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,7 @@
 """Gathers a device's `Status` from its parts."""
 
 from device_sdk.courier import Courier
-from device_sdk.outgoing import State
+from device_sdk.outbox.outgoing import State
 from device_sdk.routing import Moment, Parts
 from device_sdk.status import GatewayStatus, LogStatus, ReaderKeyStatus, Status
 from device_sdk.times import as_datetime

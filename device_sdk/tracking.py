@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from device_sdk.courier import Courier
 from device_sdk.errors import UnknownMessageError
-from device_sdk.outgoing import Outgoing, State
+from device_sdk.outbox.outgoing import Outgoing, State
 from device_sdk.sent import SentRecord
 
 T = TypeVar("T")

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from device_sdk.reader_key import UnwrapError
+from device_sdk.keys.reader_key import UnwrapError
+from device_sdk.keys.vault import PrivateReaderKey
 from device_sdk.trust import Roster, UnknownDeviceError
-from device_sdk.vault import PrivateReaderKey
 from device_sdk.wire import cose
 from device_sdk.wire.anonymous import AnonymousCopy, AnyCopy, AnyHeader
 from device_sdk.wire.content_key import cek_commitment, open_hash, open_token

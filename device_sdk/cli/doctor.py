@@ -81,8 +81,8 @@ def examine(
     from device_sdk.checks import problem, warning
     from device_sdk.device import Device
     from device_sdk.doctor import check_files, check_status
-    from device_sdk.file_vault import IDENTITY_FILE
-    from device_sdk.keystore import DirectoryInUseError, NoDeviceError, holds_device
+    from device_sdk.keys.file_vault import IDENTITY_FILE
+    from device_sdk.keys.keystore import DirectoryInUseError, NoDeviceError, holds_device
     from device_sdk.wire.errors import SealgateError
 
     if not holds_device(directory):

@@ -36,7 +36,7 @@ def init(
     ] = "",
 ) -> None:
     """Make a device's keys, which never leave its directory, and a join request for the owner."""
-    from device_sdk.enrol import create_device
+    from device_sdk.enrolment.enrol import create_device
 
     terminal: Terminal = ctx.obj
     if (module is None) != (not token):
@@ -79,7 +79,7 @@ def trust(
     ] = None,
 ) -> None:
     """Trust an owner from now on, and remember the broker. Compare the fingerprint."""
-    from device_sdk.enrol import trust_root
+    from device_sdk.enrolment.enrol import trust_root
 
     terminal: Terminal = ctx.obj
     pin = trust_root(
@@ -111,8 +111,8 @@ def join(
     It may be interrupted and run again. Nobody has to compare a fingerprint: the ticket vouches for
     both sides.
     """
-    from device_sdk.joining import make_link, prepare, read_ticket, wait_for_admission
-    from device_sdk.keystore import holds_device
+    from device_sdk.enrolment.joining import make_link, prepare, read_ticket, wait_for_admission
+    from device_sdk.keys.keystore import holds_device
 
     terminal: Terminal = ctx.obj
     now = int(time.time())

@@ -23,7 +23,7 @@ def evidence(
     """
     from device_sdk.cli.output import local_time, report_as_json
     from device_sdk.device import Device
-    from device_sdk.file_vault import IDENTITY_FILE
+    from device_sdk.keys.file_vault import IDENTITY_FILE
 
     terminal: Terminal = ctx.obj
     passphrase = terminal.passphrase(passphrase_file, key_file=directory / IDENTITY_FILE)

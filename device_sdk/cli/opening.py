@@ -21,7 +21,7 @@ def open_device(
 ) -> "Device":
     """Open the device in a directory, as the options of a command say. Raises as `Device.open`."""
     from device_sdk.device import Device
-    from device_sdk.file_vault import IDENTITY_FILE
+    from device_sdk.keys.file_vault import IDENTITY_FILE
 
     terminal: Terminal = ctx.obj
     passphrase = terminal.passphrase(passphrase_file, key_file=directory / IDENTITY_FILE)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from device_sdk.log_report import LogReport
+from device_sdk.log.report import LogReport
 from device_sdk.message import Message
 from device_sdk.sent import Outcome, SentRecord
 from device_sdk.status import Status

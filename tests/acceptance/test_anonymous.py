@@ -14,7 +14,7 @@ import pytest
 from device_sdk import Device, NoTokenError
 from device_sdk.seal import WrapTarget
 from device_sdk.seal_anonymous import seal_anonymous
-from device_sdk.token_store import Token
+from device_sdk.tokens.store import Token
 from device_sdk.wire import cose
 from device_sdk.wire.epoch_key import EpochKey
 from device_sdk.wire.limits import DAY
@@ -213,7 +213,7 @@ def test_a_device_that_is_killed_uses_no_token_twice(box: Home) -> None:
     script = (
         "import os, signal, sys\n"
         "from device_sdk import Device\n"
-        "from device_sdk.outbox import Outbox\n"
+        "from device_sdk.outbox.outbox import Outbox\n"
         "def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)\n"
         "device = Device.open(sys.argv[1])\n"
         "Outbox.add = die\n"

@@ -17,7 +17,7 @@ import pytest
 from device_sdk.device import Device
 from device_sdk.proofs.group import RISTRETTO255
 from device_sdk.proofs.pedersen import H
-from device_sdk.totals_secrets import blinding_of, held_part
+from device_sdk.totals.secrets import blinding_of, held_part
 from gateway.store.records import Registered
 from gateway.store.sqlite import LEDGER_FILE, look_into
 from gateway.store.sqlite_reading import SqliteReading

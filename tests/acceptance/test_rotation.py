@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from device_sdk import create_device, trust_root
+from device_sdk.enrolment.joining import prepare
+from device_sdk.enrolment.settings_file import read_pin
 from device_sdk.errors import RootMismatchError
 from device_sdk.identity import Identity
-from device_sdk.joining import prepare
-from device_sdk.settings_file import read_pin
 from device_sdk.trust import Pin, RollbackError, verify_head
 from device_sdk.wire.roster_page import decode_bundle
 from device_sdk.wire.ticket import Ticket

@@ -122,7 +122,7 @@ async def test_5e_junk_of_strangers_does_not_hold_up_the_others(box: Home) -> No
 async def test_14_a_sender_that_repeats_its_request_for_tokens_does_not_hold_up_the_others(
     box: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from device_sdk.mqtt_link import MqttLink
+    from device_sdk.link.mqtt import MqttLink
     from device_sdk.wire.login import make_token
 
     asked: list[bytes] = []

@@ -18,8 +18,9 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from device_sdk import Device, LogReport, proving
-from device_sdk.log_watch import LogWatch
+from device_sdk import Device, LogReport
+from device_sdk.log import proving
+from device_sdk.log.watch import LogWatch
 from device_sdk.pace import Backoff
 from gateway.enrolment import load_identity
 from gateway.owner.overview import find_bundle

@@ -9,10 +9,10 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from device_sdk.keystore import KeyStore
+from device_sdk.keys.keystore import KeyStore
+from device_sdk.keys.vault import PrivateIdentity
 from device_sdk.seal import Sealed, WrapTarget, seal
 from device_sdk.trust import Pin
-from device_sdk.vault import PrivateIdentity
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.roster_page import ROLE_GATEWAY
 from device_sdk.wire.topics import Topics

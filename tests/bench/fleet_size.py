@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from device_sdk.identity import Identity
-from device_sdk.roster_cache import RosterCache
-from device_sdk.state_file import StateFile
+from device_sdk.state.roster_cache import RosterCache
+from device_sdk.state.state_file import StateFile
 from device_sdk.trust import Roster
 from device_sdk.wire import cose
 from device_sdk.wire.join_request import JoinRequest

@@ -18,7 +18,7 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from device_sdk.keystore import KeyStore
+from device_sdk.keys.keystore import KeyStore
 from device_sdk.proofs import pedersen, range_proof, sealed_reading
 from device_sdk.readings import CONTENT_TYPE, encode
 from device_sdk.seal import CommittedReading, WrapTarget, new_message_id, seal

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 
-from device_sdk.keystore import KeyStore
+from device_sdk.keys.keystore import KeyStore
 from device_sdk.seal import WrapTarget, seal
 from device_sdk.trust import Pin
 from device_sdk.unseal import check_copy, open_copy

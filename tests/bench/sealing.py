@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from device_sdk.identity import Identity
-from device_sdk.reader_key import ReaderKey
+from device_sdk.keys.reader_key import ReaderKey
 from device_sdk.seal import Sealed, WrapTarget, seal
 from device_sdk.trust import Roster, VerifiedHead
 from device_sdk.unseal import check_copy, open_copy

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
-from device_sdk.broker_url import BrokerUrl
 from device_sdk.errors import (
     BrokerCertificateError,
     BrokerUnavailableError,
     OwnCertificateError,
 )
-from device_sdk.link import Connected, Disconnected, LinkEvent
-from device_sdk.mqtt_link import MqttLink
+from device_sdk.link.broker_url import BrokerUrl
+from device_sdk.link.mqtt import MqttLink
+from device_sdk.link.port import Connected, Disconnected, LinkEvent
 from gateway.link.address import parse_address
 from gateway.link.paho import PahoLink
 from tests.support.tls_fleet import TlsBroker, TlsFleet, foreign_authority

@@ -131,7 +131,7 @@ def _tell_nothing() -> None:
 
 def _forget_handled() -> None:
     """A reader that shows again what it has handled."""
-    from device_sdk.inbox_store import HANDLED, InboxStore
+    from device_sdk.inbox.store import HANDLED, InboxStore
 
     get = InboxStore.get
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from device_sdk import Device
 from device_sdk.errors import DeviceError
-from device_sdk.outgoing import Outgoing, Verdict
+from device_sdk.outbox.outgoing import Outgoing, Verdict
 from device_sdk.wire.reading_policy import MAX_SPAN
 from tests.faults import history
 from tests.faults.history import Pen, What

@@ -12,8 +12,8 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from device_sdk import Device, NotHeldYetError
-from device_sdk.keystore import KeyStore
-from device_sdk.settings_file import read_pin
+from device_sdk.enrolment.settings_file import read_pin
+from device_sdk.keys.keystore import KeyStore
 from device_sdk.wire.login import make_token
 from device_sdk.wire.state import ONLINE, PAUSED
 from gateway.cli.demo.snooper import Packet

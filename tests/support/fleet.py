@@ -3,7 +3,7 @@
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from device_sdk.identity import Identity
-from device_sdk.reader_key import ReaderKey
+from device_sdk.keys.reader_key import ReaderKey
 from device_sdk.seal import Sealed, WrapTarget, seal
 from device_sdk.trust import Pin, Roster, complete_roster, verify_head
 from device_sdk.wire import cose

@@ -1,4 +1,4 @@
-"""A broker in memory, as devices see one: it implements the port `device_sdk.link.Link`.
+"""A broker in memory, as devices see one: it implements the port `device_sdk.link.port.Link`.
 
 It keeps what is retained, replays it upon every subscription, and can be cut off. Whatever it
 carries can be looked at, changed or held back by a test.
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from device_sdk.link import Connected, Disconnected, LinkEvent, Published, Received, Subscribed
+from device_sdk.link.port import Connected, Disconnected, LinkEvent, Published, Received, Subscribed
 
 
 def matches(pattern: str, topic: str) -> bool:
@@ -79,7 +79,7 @@ class Hub:
 
 
 class HubLink:
-    """One device's connection; `device_sdk.link.Link`."""
+    """One device's connection; `device_sdk.link.port.Link`."""
 
     def __init__(self, hub: Hub, name: str) -> None:
         self._hub, self._name = hub, name

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from device_sdk.inbox import Inbox, Parcel
-from device_sdk.inbox_store import InboxStore, Key
-from device_sdk.link import Publish
+from device_sdk.inbox.inbox import Inbox, Parcel
+from device_sdk.inbox.store import InboxStore, Key
+from device_sdk.link.port import Publish
 from device_sdk.seal import Sealed
-from device_sdk.state_file import StateFile
+from device_sdk.state.state_file import StateFile
 from device_sdk.trust import Roster
 from device_sdk.unseal import Opened, open_copy
 from device_sdk.wire import cose

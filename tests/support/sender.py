@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from device_sdk.evidence import Court
 from device_sdk.identity import Identity
-from device_sdk.outbox import Outbox
-from device_sdk.outbox_limits import OutboxLimits
-from device_sdk.outbox_store import OutboxStore
-from device_sdk.outgoing import Outgoing, State, Verdict
+from device_sdk.outbox.evidence import Court
+from device_sdk.outbox.limits import OutboxLimits
+from device_sdk.outbox.outbox import Outbox
+from device_sdk.outbox.outgoing import Outgoing, State, Verdict
+from device_sdk.outbox.store import OutboxStore
 from device_sdk.seal import Sealed
-from device_sdk.state_file import StateFile
+from device_sdk.state.state_file import StateFile
 from device_sdk.trust import Roster
 from device_sdk.unseal import check_copy, open_copy
 from device_sdk.wire import cose

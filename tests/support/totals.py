@@ -11,12 +11,12 @@ from pathlib import Path
 
 from device_sdk.proofs import pedersen
 from device_sdk.proofs.sharing import Part
-from device_sdk.state_file import StateFile
-from device_sdk.totals_bills import Billing
-from device_sdk.totals_secrets import blinding_of, keep, share_out, steps_of
-from device_sdk.totals_store import OwnReading, TotalsStore
+from device_sdk.state.state_file import StateFile
+from device_sdk.totals.bills import Billing
+from device_sdk.totals.secrets import blinding_of, keep, share_out, steps_of
+from device_sdk.totals.store import OwnReading, TotalsStore
+from device_sdk.totals.trustee import Trustee
 from device_sdk.trust import Roster
-from device_sdk.trustee import Trustee
 from device_sdk.wire import cose
 from device_sdk.wire.reading_policy import REQUIRE, ReadingPolicy, ReadingRule
 from device_sdk.wire.roster_page import ROLE_GATEWAY, ChannelEntry

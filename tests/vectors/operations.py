@@ -9,9 +9,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from device_sdk import trust, unseal
+from device_sdk.keys.reader_key import ReaderKey
 from device_sdk.proofs import errors as proof_errors
 from device_sdk.proofs import opening, pedersen, range_proof
-from device_sdk.reader_key import ReaderKey
 from device_sdk.wire import (
     cbor,
     content_key,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from device_sdk.certificate import OwnCertificate
+from device_sdk.enrolment.certificate import OwnCertificate
 from device_sdk.errors import StateFileError
 from device_sdk.identity import Identity
 from device_sdk.trust import VerifiedHead

@@ -16,10 +16,10 @@ from device_sdk import (
     UnknownChannelError,
 )
 from device_sdk.channels import LeftOut, channel_wish, choose_channel_targets
-from device_sdk.reader_keys import ReaderKeys
+from device_sdk.keys.reader_keys import ReaderKeys
 from device_sdk.seal import Sealed, WrapTarget, seal
 from device_sdk.series import Place
-from device_sdk.state_file import StateFile
+from device_sdk.state.state_file import StateFile
 from device_sdk.wire.envelope import Envelope
 from device_sdk.wire.key_statement import encode_key_list
 from device_sdk.wire.limits import DAY

@@ -9,9 +9,9 @@ import pytest
 
 from device_sdk import Device, SettingsError, StateFileError, trust_root
 from device_sdk.assembly import make_link
+from device_sdk.enrolment.settings_file import Settings, read_pin
 from device_sdk.identity import Identity
-from device_sdk.keystore import KeyStore
-from device_sdk.settings_file import Settings, read_pin
+from device_sdk.keys.keystore import KeyStore
 from device_sdk.wire.certificates import to_pem
 from device_sdk.wire.limits import DAY
 from tests.support.certificates import authority_of, to_der

@@ -33,10 +33,10 @@ from device_sdk import (
     readings,
 )
 from device_sdk.channels import ChannelWish
-from device_sdk.file_vault import FileVault
-from device_sdk.inbox import UNREADABLE_BURST
-from device_sdk.key_file import load_secret, write_private_file
-from device_sdk.keystore import KeyStore
+from device_sdk.inbox.inbox import UNREADABLE_BURST
+from device_sdk.keys.file_vault import FileVault
+from device_sdk.keys.key_file import load_secret, write_private_file
+from device_sdk.keys.keystore import KeyStore
 from device_sdk.proofs import pedersen, sealed_reading
 from device_sdk.proofs.errors import ProofError
 from device_sdk.seal import CommittedReading

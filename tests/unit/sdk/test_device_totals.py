@@ -9,8 +9,8 @@ from device_sdk import Device
 from device_sdk.identity import Identity
 from device_sdk.proofs.sharing import total_of
 from device_sdk.reading import InboxReading
-from device_sdk.totals_secrets import held_part, steps_of
-from device_sdk.totals_store import HeldShare, TotalsStore
+from device_sdk.totals.secrets import held_part, steps_of
+from device_sdk.totals.store import HeldShare, TotalsStore
 from device_sdk.wire import cose
 from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.limits import DAY, TOTALS_KEPT

@@ -19,9 +19,9 @@ from device_sdk import (
     GatewaySilentError,
     Message,
 )
-from device_sdk.keystore import KeyStore
-from device_sdk.link import Disconnected, Received
-from device_sdk.reader_key import ReaderKey
+from device_sdk.keys.keystore import KeyStore
+from device_sdk.keys.reader_key import ReaderKey
+from device_sdk.link.port import Disconnected, Received
 from device_sdk.wire.certificates import encode_certificates
 from device_sdk.wire.envelope import Copy
 from tests.support.certificates import unreadable

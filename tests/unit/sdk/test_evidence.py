@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from device_sdk.identity import Identity
-from device_sdk.outgoing import State, Verdict
+from device_sdk.outbox.outgoing import State, Verdict
 from device_sdk.seal import Sealed
 from device_sdk.wire import cose
 from device_sdk.wire.excuse import Excuse

@@ -9,7 +9,7 @@ import pytest
 
 from device_sdk import Concern
 from device_sdk.freshness import PATIENCE, SAID_EVERY, RosterWatch
-from device_sdk.state_file import StateFile
+from device_sdk.state.state_file import StateFile
 from device_sdk.trust import Roster
 from device_sdk.wire.limits import DAY, ROSTER_WARNING
 from device_sdk.wire.state import ONLINE, State

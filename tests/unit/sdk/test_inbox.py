@@ -2,7 +2,7 @@
 
 import pytest
 
-from device_sdk import inbox as inbox_module
+from device_sdk.inbox import inbox as inbox_module
 from device_sdk.unseal import open_copy
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.read_ack import READ

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from device_sdk.enrol import create_device, trust_root
+from device_sdk.enrolment.enrol import create_device, trust_root
+from device_sdk.enrolment.joining import prepare
 from device_sdk.errors import RootMismatchError, TicketError
 from device_sdk.identity import Identity
-from device_sdk.joining import prepare
 from device_sdk.wire.ticket import Ticket
 from gateway.owner.fleet import Fleet
 from gateway.owner.invites import invite

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from device_sdk.key_file import KeyFileError, LoosePermissionsError
-from device_sdk.keystore import DirectoryInUseError, KeyStore, NoDeviceError
+from device_sdk.keys.key_file import KeyFileError, LoosePermissionsError
+from device_sdk.keys.keystore import DirectoryInUseError, KeyStore, NoDeviceError
 from device_sdk.wire.errors import MalformedError
 from device_sdk.wire.join_request import verify_join_request
 from device_sdk.wire.limits import CLOCK_SKEW, DAY, READER_KEY_RENEWAL, READER_KEY_VALIDITY
@@ -45,7 +45,7 @@ def test_the_join_request_holds_both_public_keys_under_the_devices_own_signature
 def test_a_second_process_is_refused_and_told_which_one_holds_the_directory(device: Path) -> None:
     with KeyStore.open(device, None):
         code = (
-            "import sys, os; from pathlib import Path; from device_sdk.keystore import *\n"
+            "import sys, os; from pathlib import Path; from device_sdk.keys.keystore import *\n"
             "try: KeyStore.open(Path(sys.argv[1]), None)\n"
             "except DirectoryInUseError as error: print(error.pid == os.getppid())"
         )
@@ -129,7 +129,7 @@ def kill_in(directory: Path, victim: str, action: str) -> None:
 import os, sys
 from pathlib import Path
 from device_sdk.identity import Identity
-from device_sdk.keystore import KeyStore
+from device_sdk.keys.keystore import KeyStore
 from device_sdk.wire import cose
 {victim} = lambda *_, **__: os.kill(os.getpid(), 9)
 directory = Path(sys.argv[1])

@@ -2,9 +2,9 @@
 
 import pytest
 
-from device_sdk import series_store
 from device_sdk.seal import Sealed
 from device_sdk.series import Place
+from device_sdk.state import series_store
 from device_sdk.unseal import open_copy
 from device_sdk.wire.limits import DAY, MAX_LIFETIME
 from device_sdk.wire.read_ack import NOT_OPENED

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from device_sdk.broker_url import BrokerUrl
 from device_sdk.errors import SettingsError
-from device_sdk.link import Connected, Disconnected, LinkEvent, Published, Received, Subscribed
-from device_sdk.mqtt_link import MqttLink
+from device_sdk.link.broker_url import BrokerUrl
+from device_sdk.link.mqtt import MqttLink
+from device_sdk.link.port import Connected, Disconnected, LinkEvent, Published, Received, Subscribed
 from tests.brokers.mosquitto import Mosquitto
 
 E = TypeVar("E", bound=LinkEvent)

@@ -6,13 +6,14 @@ from dataclasses import fields
 
 import pytest
 
-from device_sdk import outbox, series_store
 from device_sdk.errors import NotSealedError, OutboxFullError
-from device_sdk.outbox import KEPT, RESEND, WINDOW
-from device_sdk.outbox_limits import OutboxLimits
-from device_sdk.outgoing import Noted, State
+from device_sdk.outbox import outbox
+from device_sdk.outbox.limits import OutboxLimits
+from device_sdk.outbox.outbox import KEPT, RESEND, WINDOW
+from device_sdk.outbox.outgoing import Noted, State
 from device_sdk.seal import Sealed
 from device_sdk.series import Place
+from device_sdk.state import series_store
 from device_sdk.wire import cose
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.notice import FINISHED, PARTIAL, Event, EventKind

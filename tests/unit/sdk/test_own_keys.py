@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from device_sdk.keystore import KeyStore
-from device_sdk.own_keys import OwnKeys
-from device_sdk.reader_key import ReaderKey
+from device_sdk.keys.keystore import KeyStore
+from device_sdk.keys.own_keys import OwnKeys
+from device_sdk.keys.reader_key import ReaderKey
 from device_sdk.wire import cose
 from device_sdk.wire.key_statement import KeyStatement
 from device_sdk.wire.limits import CLOCK_SKEW, DAY
@@ -120,7 +120,7 @@ def test_a_message_is_sent_and_held_while_a_key_is_being_made(
         assert may_end.wait(60)
         return generate()
 
-    monkeypatch.setattr("device_sdk.reader_key.ReaderKey.generate", slowly)
+    monkeypatch.setattr("device_sdk.keys.reader_key.ReaderKey.generate", slowly)
     with hub_fleet.open("thermo-1") as device:
         parts = device._parts
         later = parts.keystore.reader_keys[-1].statement.not_before + 30 * DAY

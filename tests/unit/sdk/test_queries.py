@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from device_sdk.outgoing import State
+from device_sdk.outbox.outgoing import State
 from device_sdk.queries import PATIENCE, Queries, Tracked
 from device_sdk.wire import cose
 from device_sdk.wire.notice import Notice

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from device_sdk.identity import Identity
-from device_sdk.reader_keys import ReaderKeys
-from device_sdk.state_file import StateFile
+from device_sdk.keys.reader_keys import ReaderKeys
+from device_sdk.state.state_file import StateFile
 from device_sdk.trust import RollbackError
 from device_sdk.wire.errors import MalformedError
 from device_sdk.wire.key_statement import encode_key_list

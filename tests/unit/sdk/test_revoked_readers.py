@@ -3,7 +3,7 @@
 import pytest
 
 from device_sdk import NotAdmittedError, State, UnknownReaderError
-from device_sdk.outgoing import Noted, Verdict
+from device_sdk.outbox.outgoing import Noted, Verdict
 from tests.support.fleet import NOW
 from tests.support.hub_fleet import HubFleet, await_roster
 from tests.support.sender import HUB, PHONE, Sender
@@ -80,7 +80,7 @@ def test_a_revocation_counts_also_if_the_process_ended_before_it_was_acted_on(
     hub_fleet.desk.is_silent = True
     with hub_fleet.open("thermo-1") as device:
         sent = device.send("21.5", to=["phone"])
-        monkeypatch.setattr("device_sdk.outbox.Outbox.excuse_revoked", lambda *_: None)
+        monkeypatch.setattr("device_sdk.outbox.outbox.Outbox.excuse_revoked", lambda *_: None)
         hub_fleet.desk.revoke("phone")
         hub_fleet.desk.publish_roster()
         await_roster(device, hub_fleet.desk.version)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from device_sdk.roster_cache import RosterCache
-from device_sdk.state_file import StateFile
+from device_sdk.state.roster_cache import RosterCache
+from device_sdk.state.state_file import StateFile
 from device_sdk.trust import ForkError, RollbackError, TrustError
 from device_sdk.wire.errors import WireError
 from device_sdk.wire.roster_page import page_hash

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from device_sdk.reader_key import BrokenReaderKeyError, ReaderKey
+from device_sdk.keys.reader_key import BrokenReaderKeyError, ReaderKey
 from device_sdk.seal import SealError, WrapTarget
 from device_sdk.unseal import (
     CopyDamagedError,

@@ -17,10 +17,10 @@ from device_sdk.errors import (
     UnknownReaderError,
 )
 from device_sdk.identity import Identity
-from device_sdk.reader_keys import ReaderKeys
+from device_sdk.keys.reader_keys import ReaderKeys
 from device_sdk.seal import WrapTarget
 from device_sdk.sending import LIFETIME, check_clock, choose_targets, draft
-from device_sdk.state_file import StateFile
+from device_sdk.state.state_file import StateFile
 from device_sdk.trust import RosterExpiredError
 from device_sdk.wire.key_statement import encode_key_list
 from device_sdk.wire.limits import CLOCK_SKEW, DAY, MAX_PAYLOAD

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from device_sdk.errors import StateFileError
-from device_sdk.key_file import LoosePermissionsError
-from device_sdk.state_file import StateFile
+from device_sdk.keys.key_file import LoosePermissionsError
+from device_sdk.state.state_file import StateFile
 
 
 def test_nobody_else_may_read_it(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_what_is_committed_has_been_synced_to_the_disk(tmp_path: Path) -> None:
     script = """
         import os, sys
         from pathlib import Path
-        from device_sdk.state_file import StateFile
+        from device_sdk.state.state_file import StateFile
         with StateFile(Path(sys.argv[1])) as state:
             state.put_fact("a", b"b")
             os.write(1, b"committed 1")

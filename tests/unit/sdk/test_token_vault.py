@@ -23,9 +23,9 @@ _BEGIN = """
 import json, sys, pkcs11
 from pathlib import Path
 from cryptography.hazmat.primitives import hashes
-from device_sdk.key_file import PassphraseError
-from device_sdk.keystore import KeyStore
-from device_sdk.token_vault import TokenPlace, TokenVault
+from device_sdk.keys.key_file import PassphraseError
+from device_sdk.keys.keystore import KeyStore
+from device_sdk.keys.token_vault import TokenPlace, TokenVault
 directory, module, label, pin = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]
 NOW = 1_800_000_000
 
@@ -49,7 +49,7 @@ def test_a_device_signs_and_opens_with_keys_that_are_in_the_token(
         tmp_path / "hub",
         """
         import os
-        from device_sdk.reader_key import UnwrapError
+        from device_sdk.keys.reader_key import UnwrapError
         from device_sdk.wire.join_request import verify_join_request
         create().close()
         with KeyStore.open(directory, pin.encode()) as store:
@@ -207,7 +207,7 @@ def test_a_token_that_does_not_do_oaep_with_sha_256_is_refused_before_a_device_i
     subprocess.run(command, check=True, env=environment, capture_output=True)
     text = _BEGIN + textwrap.dedent(
         """
-        from device_sdk.token_vault import VaultError
+        from device_sdk.keys.token_vault import VaultError
         vault = TokenVault(directory / "token", TokenPlace.choose(module, label, "hub"), b"1234")
         try:
             KeyStore.create(directory, "hub", None, now=NOW, vault=vault)
@@ -237,7 +237,7 @@ def test_a_process_that_has_the_token_open_for_another_device_is_told_so(
         token,
         tmp_path / "hub",
         """
-        from device_sdk.token_vault import VaultError
+        from device_sdk.keys.token_vault import VaultError
         with create() as store:
             try:
                 TokenVault.open(directory / "token", pin.encode())

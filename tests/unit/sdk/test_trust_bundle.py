@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from device_sdk.enrol import create_device, trust_root
+from device_sdk.enrolment.enrol import create_device, trust_root
 from device_sdk.errors import RootMismatchError, SettingsError
-from device_sdk.file_vault import IDENTITY_FILE
 from device_sdk.identity import Identity
+from device_sdk.keys.file_vault import IDENTITY_FILE
 from device_sdk.wire.certificates import from_pem, key_of, to_pem
 from gateway.owner.fleet import Fleet
 from tests.support.certificates import other_chain

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from device_sdk.state_file import StateFile
-from device_sdk.trusted_time import TrustedTime
+from device_sdk.state.state_file import StateFile
+from device_sdk.state.trusted_time import TrustedTime
 from device_sdk.wire.limits import DAY
 from tests.support.fleet import NOW
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from device_sdk import totals_store
 from device_sdk.proofs.group import RISTRETTO255
 from device_sdk.proofs.sharing import Part
 from device_sdk.proofs.totals import check_reports, check_sum, lacking
 from device_sdk.proofs.totals_signed import open_from_trustees
+from device_sdk.totals import store as totals_store
 from device_sdk.wire import cose
 from device_sdk.wire.errors import SealgateError
 from device_sdk.wire.limits import CLOCK_SKEW, DAY, MAX_LIFETIME

@@ -1,0 +1,1 @@
+"""What has arrived, until its read ack is confirmed; and what is missing."""

@@ -1,0 +1,1 @@
+"""Anonymous messages (PROTOCOL 19): tokens, and connections that name nobody."""
