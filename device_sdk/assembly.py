@@ -26,8 +26,8 @@ from device_sdk.log.watch import LogWatch
 from device_sdk.outbox.limits import OutboxLimits
 from device_sdk.outbox.outbox import Outbox
 from device_sdk.outbox.store import OutboxStore
+from device_sdk.parts import Parts
 from device_sdk.queries import Queries
-from device_sdk.routing import Parts
 from device_sdk.state.roster_cache import RosterCache
 from device_sdk.state.state_file import StateFile
 from device_sdk.state.trusted_time import TrustedTime

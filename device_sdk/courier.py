@@ -22,7 +22,9 @@ from device_sdk.link.port import (
     Received,
     Subscribed,
 )
-from device_sdk.routing import ACKS_AT_ONCE, Moment, Parts, Router
+from device_sdk.listening import Listening
+from device_sdk.parts import Parts
+from device_sdk.routing import ACKS_AT_ONCE, Moment, Router
 from device_sdk.state.state_file import StateFile
 from device_sdk.times import as_datetime
 from device_sdk.wire.errors import SealgateError
@@ -44,7 +46,8 @@ class Courier:
 
     def __init__(self, parts: Parts, state: StateFile, link: Link) -> None:
         self.parts = parts
-        self.router = Router(parts)
+        self.listening = Listening(parts)
+        self.router = Router(parts, self.listening)
         self.changed = threading.Condition(threading.RLock())
         """The device's lock; notified after everything that happens."""
         self.problem = ""
@@ -228,7 +231,7 @@ class Courier:
         self.has_failed = False
         self._connection = connection
         self.router.connected()
-        self._subscribe(self.router.filters())
+        self._subscribe(self.listening.filters())
 
     def _disconnected(self, problem: str) -> None:
         self.problem, self.has_failed = problem, True
@@ -276,14 +279,14 @@ class Courier:
     def _send_due(self) -> None:
         if not self._connection:
             return
-        needed = self.router.filters()
+        needed = self.listening.filters()
         gone = self._filters.difference(needed)
         if gone:
             self._filters -= gone
             self.link.unsubscribe(sorted(gone))
-        stale = self.router.take_stale()
+        stale = self.listening.take_stale()
         if self.router.wants_replay(self.moment()):
-            stale.append(self.router.inbox_filter)
+            stale.append(self.listening.inbox_filter)
         new = [name for name in needed if name not in self._filters]
         self._subscribe(list(dict.fromkeys([*new, *stale])))
         if self.is_ready:
@@ -297,9 +300,9 @@ class Courier:
             if ticket is None:
                 return
             self._filters.update(chunk)
-            if self.router.notice_filter in chunk and not self.is_ready:
+            if self.listening.notice_filter in chunk and not self.is_ready:
                 self._notice_ticket = ticket
-            if self.router.inbox_filter in chunk:
+            if self.listening.inbox_filter in chunk:
                 self.router.subscribed_inbox(self.moment())
 
     def _tend(self, moment: Moment) -> None:

@@ -10,8 +10,8 @@ from types import TracebackType
 from device_sdk.asking import OwedQuestion
 from device_sdk.courier import Courier
 from device_sdk.inbox.hands import Hold
-from device_sdk.inbox.inbox import Parcel
 from device_sdk.inbox.store import Key
+from device_sdk.inbox.waiting import Parcel
 from device_sdk.message import Message, Missed
 from device_sdk.proofs.errors import ProofsNotInstalledError
 from device_sdk.readings import CommitmentMismatchError, Reading, open_reading
@@ -54,7 +54,7 @@ class InboxReading:
         """Yield messages, those first whose handler failed before. See `Device.inbox`."""
         with self._courier.changed:
             self._courier.check_open()
-            self._courier.router.start_reading()
+            self._courier.listening.is_reading = True
             self._unfinished = self._parts.inbox.unfinished()
             self._courier.pump()
         while (parcel := self._next()) is not None:

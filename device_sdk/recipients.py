@@ -68,13 +68,13 @@ def find_targets(courier: Courier, wish: Wish, timeout: float) -> Addressed:
         NotSealedError, RosterExpiredError: as `device_sdk.sending.choose_targets`,
             `device_sdk.channels.choose_channel_targets`, or `ChannelWish.draft`.
     """
-    start, router = time.monotonic(), courier.router
+    start, listening = time.monotonic(), courier.listening
     until, settled = start + timeout, start + min(timeout, ROSTER_GRACE)
     courier.check_open()
     _watch(courier, wish)
     courier.wait(lambda: _is_fresh(courier, wish), min(until, start + GRACE))
-    router.fresh_keys.update(readers_of(courier, wish))
-    router.is_roster_awaited = True
+    listening.fresh_keys.update(readers_of(courier, wish))
+    listening.is_roster_awaited = True
     while True:
         _watch(courier, wish)
         try:
@@ -88,7 +88,7 @@ def find_targets(courier: Courier, wish: Wish, timeout: float) -> Addressed:
         else:
             keyless = _not_awaited(courier, addressed)
             if not keyless or courier.has_failed or settled <= time.monotonic():
-                router.keyless.update(keyless)
+                listening.keyless.update(keyless)
                 return addressed
             limit = settled
         courier.changed.wait(limit - time.monotonic())
@@ -106,19 +106,19 @@ def readers_of(courier: Courier, wish: Wish) -> tuple[str, ...]:
 
 def _watch(courier: Courier, wish: Wish) -> None:
     """Listen to the readers' keys; a newer roster may have given a channel others."""
-    if courier.router.watch_keys(readers_of(courier, wish)):
+    if courier.listening.watch_keys(readers_of(courier, wish)):
         courier.pump()
 
 
 def _is_fresh(courier: Courier, wish: Wish) -> bool:
     """Tell whether what is known is as new as it gets for now."""
-    router = courier.router
+    listening = courier.listening
     if courier.has_failed:
         return True
-    is_roster_fresh = router.is_roster_fresh or router.is_roster_awaited
+    is_roster_fresh = listening.is_roster_fresh or listening.is_roster_awaited
     if isinstance(wish, ChannelWish):
         _watch(courier, wish)
-    return is_roster_fresh and router.fresh_keys.issuperset(readers_of(courier, wish))
+    return is_roster_fresh and listening.fresh_keys.issuperset(readers_of(courier, wish))
 
 
 def _patience(courier: Courier, error: Exception, until: float, settled: float) -> float:
@@ -127,13 +127,13 @@ def _patience(courier: Courier, error: Exception, until: float, settled: float) 
         return until
     if courier.has_failed:
         return 0.0  # no other roster will come soon
-    return settled if courier.router.is_roster_fresh else until
+    return settled if courier.listening.is_roster_fresh else until
 
 
 def _not_awaited(courier: Courier, addressed: Addressed) -> set[str]:
     """Return who is left out for want of a key that nobody has waited for yet."""
     keyless = {name for name, why in addressed.left_out.items() if why is LeftOut.NO_KEY}
-    return keyless - courier.router.keyless
+    return keyless - courier.listening.keyless
 
 
 def _choose(courier: Courier, wish: Wish) -> Addressed:

@@ -6,31 +6,18 @@ device's lock held, and returns what is to be published.
 
 import logging
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from device_sdk.enrolment.certificate import OwnCertificate
-from device_sdk.freshness import OWNER, RosterWatch
-from device_sdk.gateways import Gateways
-from device_sdk.inbox.inbox import Inbox
-from device_sdk.keys.keystore import KeyStore
-from device_sdk.keys.own_keys import OwnKeys
-from device_sdk.keys.reader_keys import ReaderKeys
+from device_sdk.freshness import OWNER
 from device_sdk.link.port import Publish
-from device_sdk.log.watch import LogWatch
+from device_sdk.listening import Listening
 from device_sdk.outbox.evidence import Court
-from device_sdk.outbox.outbox import Outbox
 from device_sdk.pace import Backoff, Pace
-from device_sdk.queries import Queries
-from device_sdk.state.roster_cache import RosterCache
-from device_sdk.state.trusted_time import TrustedTime
-from device_sdk.tokens.purse import Purse
-from device_sdk.tokens.unnamed import Unnamed
-from device_sdk.totals.store import TotalsStore
-from device_sdk.trust import Pin, Roster
+from device_sdk.parts import Parts
+from device_sdk.trust import Roster
 from device_sdk.wire.errors import SealgateError
 from device_sdk.wire.names import ANONYMOUS
-from device_sdk.wire.topics import Kind, Topic, Topics
+from device_sdk.wire.topics import Kind, Topic
 
 ASK = Backoff(first=60.0, most=600.0)
 """Between queries while something is open and nothing new comes."""
@@ -54,125 +41,25 @@ class Moment:
     """Monotonic clock, seconds."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Parts:
-    """Everything that a device consists of, but for its thread and its link."""
-
-    keystore: KeyStore
-    pin: Pin
-    topics: Topics
-    time: TrustedTime
-    rosters: RosterCache
-    reader_keys: ReaderKeys
-    gateways: Gateways
-    log: LogWatch
-    watch: RosterWatch
-    queries: Queries
-    outbox: Outbox
-    inbox: Inbox
-    purse: Purse
-    unnamed: Unnamed
-    own_keys: OwnKeys
-    certificate: OwnCertificate
-    totals: TotalsStore
-
-
 class Router:
     """Leads what comes to the part that knows it."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, listening: Listening) -> None:
         self._parts = parts
+        self._listening = listening
         self._name = parts.keystore.name
-        self._watched: set[str] = set()
-        self._is_reading = False
         self._ask = Pace()
-        self._stale: list[str] = []
-        self.fresh_keys: set[str] = set()
-        """Devices whose key list has come through this connection, or was waited for in vain."""
-        self.keyless: set[str] = set()
-        """Readers of channels whose keys were waited for in vain since this connection was made."""
-        self.is_roster_awaited = False
-        """Whether somebody has waited for the roster since this connection was made."""
-        self._has_head = False
         self._acted_on = 0
         self._was_connected = False
         self._early: deque[bytes] = deque(maxlen=_MOST_EARLY)
         if parts.rosters.roster is not None:
             self._go_by(parts.rosters.roster)
 
-    # What to listen to.
-
-    def filters(self) -> list[str]:
-        """Return everything that the device needs to hear now, the roster first.
-
-        Before there is a roster nothing else could be verified.
-        """
-        topics, rosters = self._parts.topics, self._parts.rosters
-        needed = [topics.roster(), *map(topics.roster_page, rosters.missing_pages)]
-        if rosters.roster is not None:
-            needed += self._verifiable()
-        return needed
-
-    def _verifiable(self) -> list[str]:
-        topics = self._parts.topics
-        filters = [topics.state("+"), self.notice_filter, topics.cert(self._name)]
-        filters += [topics.log("+"), topics.proof(self._name)]
-        filters += [topics.keys(device) for device in sorted({self._name, *self._watched})]
-        filters += self._for_anonymity()
-        return [*filters, self.inbox_filter] if self._is_reading else filters
-
-    def _for_anonymity(self) -> list[str]:
-        """Return what only those need who send to, or read, an anonymous channel."""
-        topics, roster, keys = (
-            self._parts.topics,
-            self._parts.rosters.roster,
-            self._parts.purse.keys,
-        )
-        if roster is None or not keys.concerns(roster):
-            return []
-        if not keys.rules(roster):
-            return [topics.tokens("+")]
-        return [topics.tokens("+"), topics.issue(self._name), topics.notice(ANONYMOUS)]
-
-    @property
-    def is_roster_fresh(self) -> bool:
-        """Whether the newest roster has come through this connection, with all its pages."""
-        return self._has_head and not self._parts.rosters.missing_pages
-
-    @property
-    def notice_filter(self) -> str:
-        """What brings the gateway's answers: nothing is said before it is subscribed to."""
-        return self._parts.topics.notice(self._name)
-
-    @property
-    def inbox_filter(self) -> str:
-        """What brings the copies."""
-        return self._parts.topics.inbox_of(self._name)
-
-    def take_stale(self) -> list[str]:
-        """Return what is to be subscribed to once more, because a new roster came: what did not
-        verify by the old one may do so now. Each new roster's once."""
-        stale, self._stale = self._stale, []
-        return stale
-
-    def watch_keys(self, devices: Iterable[str]) -> bool:
-        """Listen to the keys of devices to which this one writes; tell whether any are new."""
-        before = len(self._watched)
-        self._watched.update(devices)
-        return len(self._watched) > before
-
-    def start_reading(self) -> None:
-        """Listen to the own inbox: a device that only sends need not hold copies in memory."""
-        self._is_reading = True
-
     # What the link reports.
 
     def connected(self) -> None:
         """There is a new connection: nothing is fresh any more."""
-        self.fresh_keys.clear()
-        self.keyless.clear()
-        self._has_head = self.is_roster_awaited = False
-        self._stale = []
+        self._listening.connected()
         self._parts.log.start_over()
 
     def subscribed(self, moment: Moment) -> list[Publish]:
@@ -238,8 +125,7 @@ class Router:
         if topic.kind is Kind.KEYS:
             self._parts.reader_keys.take_list(topic.owner, data, roster)
             self._use_keys(topic.owner, roster)
-            if topic.owner in {self._name, *self._watched}:  # nobody asked for the others
-                self.fresh_keys.add(topic.owner)
+            self._listening.keys_came(topic.owner)
         elif topic.kind is Kind.LOG:
             self._parts.log.take_head(topic.owner, data, moment.now)
         elif topic.kind is Kind.TOKENS:
@@ -254,7 +140,7 @@ class Router:
     def _use_keys(self, device: str, roster: Roster) -> None:
         """Whoever is written to gets mail for its latest key."""
         latest = self._parts.reader_keys.latest(device, roster)
-        if latest is not None and device in self._watched:
+        if latest is not None and device in self._listening.watched:
             self._parts.log.entries.use(latest)
 
     def _take_roster(self, topic: Topic, data: bytes, moment: Moment) -> list[Publish]:
@@ -265,11 +151,11 @@ class Router:
             is_new = rosters.take_page(topic.page_hash, data)
         else:
             is_new = rosters.take_head(data)
-            self._has_head = True
+            self._listening.head_came()
         if not is_new or rosters.roster is None:
             return []
         self._go_by(rosters.roster)
-        self._stale = self._verifiable()
+        self._listening.roster_came()
         self.act_on_roster(moment)
         return self._take_early(moment)
 
@@ -383,7 +269,7 @@ class Router:
         wanted_at = inbox.wanted.next_due()
         if wanted_at is not None and wanted_at <= moment.tick:
             queries.want()
-        if self._is_reading and inbox.is_drained and inbox.replay.take_doubt():
+        if self._listening.is_reading and inbox.is_drained and inbox.replay.take_doubt():
             queries.want()
         return queries.make(
             outbox.tracked, lambda: inbox.wanted.due(moment.tick), moment.now, moment.tick
@@ -396,7 +282,7 @@ class Router:
     def wants_replay(self, moment: Moment) -> bool:
         """Tell whether to subscribe to the inbox once more."""
         inbox = self._parts.inbox
-        return self._is_reading and inbox.is_drained and inbox.replay.is_due(moment.tick)
+        return self._listening.is_reading and inbox.is_drained and inbox.replay.is_due(moment.tick)
 
     def next_due(self, tick: float) -> float | None:
         """Return the tick at which there will be something to say; None if nothing is open."""
@@ -408,7 +294,7 @@ class Router:
         if wanted_at is not None:
             # What is wanted while a query is under way waits for its answer.
             ticks.append(max(wanted_at, self._parts.queries.patient_until))
-        if self._is_reading and inbox.is_drained:
+        if self._listening.is_reading and inbox.is_drained:
             ticks.append(inbox.replay.next_due())
         if outbox.has_open():
             ticks.append(self._ask.due)

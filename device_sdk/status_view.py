@@ -2,7 +2,8 @@
 
 from device_sdk.courier import Courier
 from device_sdk.outbox.outgoing import State
-from device_sdk.routing import Moment, Parts
+from device_sdk.parts import Parts
+from device_sdk.routing import Moment
 from device_sdk.status import GatewayStatus, LogStatus, ReaderKeyStatus, Status
 from device_sdk.times import as_datetime
 from device_sdk.trust import Roster

@@ -7,13 +7,13 @@ anything here knows, ``trusted`` what a gateway has agreed to (`device_sdk.state
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from device_sdk.inbox.hands import Hands
 from device_sdk.inbox.missing import missed_before, news_of
 from device_sdk.inbox.replay import Replay
 from device_sdk.inbox.store import HANDLED, SHOWN, InboxStore, Key, News
+from device_sdk.inbox.waiting import Parcel, WaitingCopies
 from device_sdk.inbox.wanted import WantedCopies
 from device_sdk.link.port import Publish
 from device_sdk.pace import Allowance
@@ -34,30 +34,11 @@ from device_sdk.wire.read_ack import READ, UNREADABLE, ReadAck
 from device_sdk.wire.suites import Signer
 from device_sdk.wire.topics import Kind, Topic, Topics
 
-MOST_WAITING = 1000
-MOST_WAITING_BYTES = 32 * 1024 * 1024
-"""What is kept in memory for an application that does not read: the broker keeps the rest."""
-MOST_OF_ONE, MOST_OF_ONE_BYTES = 500, 16 * 1024 * 1024
-"""The share of one sender, who must not keep the others' mail away."""
 UNREADABLE_BURST, UNREADABLE_EVERY = 10, 6.0
 """Copies of one sender that may fail to open, at once and one per so many seconds: whoever probes
 our private key with made-up copies gets no more answers than that."""
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Parcel:
-    """A copy on its way to the application. Whoever takes it returns it in one of five ways:
-    `Inbox.handled`, `Inbox.unreadable`, `Inbox.put_back`, `Inbox.set_aside`, or out of its `hands`.
-    """
-
-    key: Key
-    checked: CheckedCopy
-    data: bytes
-    """The copy as it came."""
-    is_unfinished: bool = False
-    """Whether it is stored, as it was shown before."""
 
 
 class Heads(Protocol):
@@ -90,8 +71,7 @@ class Inbox:
     ) -> None:
         self._store, self._heads, self._shown_keys = store, heads, shown_keys
         self._name, self._signer, self._aad, self._topics = name, signer, aad, topics
-        self._waiting: dict[Key, Parcel] = {}
-        self._waiting_bytes = 0
+        self._waiting = WaitingCopies()
         self._opening: dict[Key, AnyHeader] = {}
         """What was taken out and not shown yet."""
         self._held_up: set[str] = set()
@@ -165,24 +145,14 @@ class Inbox:
 
     def _keep(self, parcel: Parcel, *, retained: bool) -> None:
         is_held_up = parcel.key[0] in self._held_up
-        if not self._has_room(parcel):
+        if not self._waiting.has_room(parcel.key[0], len(parcel.data)):
             # What could not be opened now would only be replayed for nothing, again and again.
             if not is_held_up:
                 self.replay.cut_short()
             return
-        self._waiting[parcel.key] = parcel
-        self._waiting_bytes += len(parcel.data)
+        self._waiting.add(parcel)
         if not is_held_up:
             self.replay.arrived(retained=retained)
-
-    def _has_room(self, parcel: Parcel) -> bool:
-        sizes = [len(one.data) for key, one in self._waiting.items() if key[0] == parcel.key[0]]
-        return (
-            len(sizes) < MOST_OF_ONE
-            and sum(sizes) + len(parcel.data) <= MOST_OF_ONE_BYTES
-            and len(self._waiting) < MOST_WAITING
-            and self._waiting_bytes + len(parcel.data) <= MOST_WAITING_BYTES
-        )
 
     # What goes to the application.
 
@@ -222,14 +192,13 @@ class Inbox:
     def take(self, *, roster: Roster, now: int, trusted: int, tick: float) -> Parcel | None:
         """Take out the next copy that has never been shown; None if there is none now."""
         self._held_up.clear()
-        for key, parcel in list(self._waiting.items()):
+        for parcel in self._waiting:
+            key, header = parcel.key, parcel.checked.header
             allowance = self._allowances.get(key[0])
             if allowance is not None and allowance.available_at(tick) > tick:
                 self._held_up.add(key[0])
                 continue
-            del self._waiting[key]
-            self._waiting_bytes -= len(parcel.data)
-            header = parcel.checked.header
+            self._waiting.take(parcel)
             if header.expires <= now:
                 self._expired(key, header.expires, trusted)
             elif header.sender == ANONYMOUS or not roster.is_revoked(header.sender):
@@ -242,9 +211,9 @@ class Inbox:
         """Return the tick at which `take` has something that it holds back now."""
         return min(
             (
-                self._allowances[sender].available_at(tick)
-                for sender, _ in self._waiting
-                if sender in self._allowances
+                self._allowances[parcel.key[0]].available_at(tick)
+                for parcel in self._waiting
+                if parcel.key[0] in self._allowances
             ),
             default=None,
         )
@@ -259,7 +228,7 @@ class Inbox:
         news = news_of(self._store, header, trusted)
         self._store.shown(parcel.key, parcel.data, header.expires, news)
         self._opening.pop(parcel.key, None)
-        waiting = (other.checked.header for other in self._waiting.values())
+        waiting = (other.checked.header for other in self._waiting)
         arrived = (*waiting, *self._opening.values())
         return missed_before(self._store, header, arrived, trusted)
 
@@ -274,8 +243,7 @@ class Inbox:
         self.hands.let_go(parcel.key)
         self._opening.pop(parcel.key, None)
         if not parcel.is_unfinished:
-            self._waiting[parcel.key] = parcel
-            self._waiting_bytes += len(parcel.data)
+            self._waiting.add(parcel)
 
     def set_aside(self, parcel: Parcel, why: str) -> None:
         """This installation cannot say what the copy holds: it stays owed, and nothing waits for
@@ -359,7 +327,7 @@ class Inbox:
     @property
     def is_drained(self) -> bool:
         """Whether no copy waits in memory, but for those that may not be opened yet."""
-        return all(sender in self._held_up for sender, _ in self._waiting)
+        return all(parcel.key[0] in self._held_up for parcel in self._waiting)
 
     def accounted(self) -> int:
         """Return how many copies this device still owes a read ack for, as far as it knows."""

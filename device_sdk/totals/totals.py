@@ -133,7 +133,7 @@ class Totals:
     def _newest_roster(self) -> Roster:
         """Return what the owner says now, as far as it comes in time. With the lock held."""
         start, rosters, courier = time.monotonic(), self._parts.rosters, self._courier
-        courier.wait(lambda: courier.has_failed or courier.router.is_roster_fresh, start + GRACE)
+        courier.wait(lambda: courier.has_failed or courier.listening.is_roster_fresh, start + GRACE)
         courier.wait(lambda: rosters.roster is not None, start + _ROSTER_PATIENCE)
         if rosters.roster is None:
             raise RosterUnknownError(f"no roster has come from the owner yet: {courier.why()}")

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from device_sdk.inbox.inbox import Inbox, Parcel
+from device_sdk.inbox.inbox import Inbox
 from device_sdk.inbox.store import InboxStore, Key
+from device_sdk.inbox.waiting import Parcel
 from device_sdk.link.port import Publish
 from device_sdk.seal import Sealed
 from device_sdk.state.state_file import StateFile

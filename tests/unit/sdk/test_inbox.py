@@ -2,7 +2,7 @@
 
 import pytest
 
-from device_sdk.inbox import inbox as inbox_module
+from device_sdk.inbox import waiting
 from device_sdk.unseal import open_copy
 from device_sdk.wire.limits import DAY
 from device_sdk.wire.read_ack import READ
@@ -201,7 +201,7 @@ def test_a_message_with_an_absurd_expiry_can_be_stored(reader: Reader) -> None:
 def test_copies_beyond_what_memory_is_given_are_left_at_the_broker_and_fetched_later(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox_module, "MOST_WAITING", 2)
+    monkeypatch.setattr(waiting, "MOST_WAITING", 2)
     sent = [reader.send() for _ in range(3)]
     for sealed in sent:
         reader.deliver(sealed)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from device_sdk.inbox.inbox import MOST_OF_ONE, UNREADABLE_BURST
+from device_sdk.inbox.inbox import UNREADABLE_BURST
+from device_sdk.inbox.waiting import MOST_OF_ONE
 from device_sdk.seal import Sealed
 from device_sdk.unseal import UnreadableError, open_copy
 from device_sdk.wire.content_key import cek_commitment

@@ -81,7 +81,7 @@ def test_a_key_list_that_lacks_the_newest_key_is_a_rollback(
     with hub_fleet.open("thermo-1") as device:
         device.waiting()
         hub_fleet.hub.put(TOPICS.keys("hub"), encode_key_list(older), retain=True)
-        device._courier.router.watch_keys(["hub"])
+        device._courier.listening.watch_keys(["hub"])
         device.send("21.5", to=["hub"])
         shown(caplog, "the reader keys of hub end at serial")
 
