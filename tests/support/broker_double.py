@@ -79,3 +79,12 @@ class BrokerDouble:
         async with self._news:
             await self._news.wait_for(lambda: len(self.published) >= count)
             return list(self.published)
+
+    def count(self, topic: str) -> int:
+        """Return how often something has been published to a topic."""
+        return [to for to, _ in self.published].count(topic)
+
+    async def until_counted(self, topic: str, count: int) -> None:
+        """Wait until so much has been published to a topic."""
+        async with self._news:
+            await self._news.wait_for(lambda: self.count(topic) >= count)

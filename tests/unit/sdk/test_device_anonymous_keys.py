@@ -36,7 +36,7 @@ def send(hub_fleet: HubFleet, sender: str, text: str) -> None:
         device.send(text, channel=CHANNEL).wait_held(10)
 
 
-def test_1a_keys_of_periods_that_the_rule_does_not_have_mark_nobody(
+def test_keys_of_periods_that_the_rule_does_not_have_mark_nobody(
     hub_fleet: HubFleet, tokens: TokenDesk
 ) -> None:
     """A reader would have nothing to compare them with: they are for no period of its own keys."""
@@ -48,7 +48,7 @@ def test_1a_keys_of_periods_that_the_rule_does_not_have_mark_nobody(
     assert tokens.requests == []
 
 
-def test_1b_a_reader_that_is_shown_no_keys_at_all_reports_it(
+def test_a_reader_that_is_shown_no_keys_at_all_reports_it(
     hub_fleet: HubFleet, tokens: TokenDesk
 ) -> None:
     own = tokens.draw()
@@ -62,7 +62,7 @@ def test_1b_a_reader_that_is_shown_no_keys_at_all_reports_it(
         assert "this device was never shown" in str(report)
 
 
-def test_1c_a_key_shown_after_the_message_does_not_make_good_that_it_was_not_shown(
+def test_a_key_shown_after_the_message_does_not_make_good_that_it_was_not_shown(
     hub_fleet: HubFleet, tokens: TokenDesk
 ) -> None:
     own = tokens.draw()
@@ -81,7 +81,7 @@ def test_1c_a_key_shown_after_the_message_does_not_make_good_that_it_was_not_sho
         assert hub.log_reports()  # as its sender used another key than everybody else is shown
 
 
-def test_1d_a_device_neither_keeps_nor_asks_under_keys_of_periods_that_the_rule_does_not_have(
+def test_a_device_neither_keeps_nor_asks_under_keys_of_periods_that_the_rule_does_not_have(
     hub_fleet: HubFleet, tokens: TokenDesk
 ) -> None:
     """Each costs a blinding of all tokens, and rows for ever: `ends` may be in any century."""
@@ -105,7 +105,7 @@ def test_1d_a_device_neither_keeps_nor_asks_under_keys_of_periods_that_the_rule_
     assert kept <= 2
 
 
-def test_15_what_is_held_when_the_rule_goes_stays_readable(
+def test_what_is_held_when_the_rule_goes_stays_readable(
     hub_fleet: HubFleet, tokens: TokenDesk
 ) -> None:
     """PROTOCOL 19.1 says so."""

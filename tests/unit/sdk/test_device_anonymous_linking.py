@@ -28,7 +28,7 @@ def watch(hub_fleet: HubFleet, tokens: TokenDesk) -> list[tuple[float, str]]:
     return seen
 
 
-def test_12_connecting_again_does_not_tell_the_gateway_whose_the_held_messages_are(
+def test_connecting_again_does_not_tell_the_gateway_whose_the_held_messages_are(
     hub_fleet: HubFleet, tokens: TokenDesk
 ) -> None:
     """Whatever is said in the device's name then, no question about them is beside it."""
@@ -67,7 +67,7 @@ def test_a_message_that_waits_for_a_connection_follows_it_at_a_moment_of_its_own
     assert [topic for _, topic in seen if "/send/anonymous/" in topic]
 
 
-def test_16_a_message_begun_without_a_name_is_not_sent_with_one(
+def test_a_message_begun_without_a_name_is_not_sent_with_one(
     hub_fleet: HubFleet, tokens: TokenDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The owner takes the rule away while it is being sealed; `send` cannot be told not to."""
