@@ -1,5 +1,6 @@
 """How a device is doing, for people and scripts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -60,6 +61,8 @@ class Status:
     """Whether the roster lists this device as active with its present identity."""
     reading_channels: tuple[str, ...]
     """Channels for readings that this device sends to or reads."""
+    tokens: Mapping[str, int]
+    """Tokens for anonymous messages that are left in the present period, by channel to send to."""
     reader_keys: tuple[ReaderKeyStatus, ...]
     """Oldest first."""
     gateway: GatewayStatus | None

@@ -26,6 +26,7 @@ def status_of(courier: Courier, copies_waiting: int | None) -> Status:
         is_roster_valid=roster is not None and moment.now < roster.expires,
         is_admitted=roster is not None and _is_admitted(parts, roster, moment),
         reading_channels=_reading_channels(parts.keystore.name, roster) if roster else (),
+        tokens=_tokens(parts, roster, moment) if roster else {},
         reader_keys=tuple(
             ReaderKeyStatus(
                 serial=own.statement.serial,
@@ -58,6 +59,14 @@ def _reading_channels(name: str, roster: Roster) -> tuple[str, ...]:
         for channel, entry in sorted(roster.channels.items())
         if entry.reading is not None and name in (*entry.readers, *entry.senders)
     )
+
+
+def _tokens(parts: Parts, roster: Roster, moment: Moment) -> dict[str, int]:
+    purse = parts.purse
+    return {
+        channel: purse.left(channel, rule, moment.now)
+        for channel, rule in sorted(purse.keys.rules(roster).items())
+    }
 
 
 def _gateway(parts: Parts, moment: Moment) -> GatewayStatus | None:

@@ -175,6 +175,7 @@ def status_as_lines(status: Status) -> list[str]:
         "its log": _log(status),
         "to read": waiting,
         "own messages": f"{status.messages_waiting} not held yet, {status.messages_held} unread",
+        **({"tokens left": _tokens(status)} if status.tokens else {}),
         "problem": status.problem or "none",
     }
     lines = [f"{name:<14}{value}" for name, value in rows.items()]
@@ -186,6 +187,10 @@ def _log(status: Status) -> str:
     if status.log is None:
         return "none seen"
     return f"{status.log.size} rosters and keys, {local_time(status.log.at)}"
+
+
+def _tokens(status: Status) -> str:
+    return ", ".join(f"{left} for {channel}" for channel, left in status.tokens.items())
 
 
 def local_time(moment: datetime) -> str:

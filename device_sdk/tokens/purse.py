@@ -164,9 +164,10 @@ class Purse:
                 return f"the gateway issues none ({denial})", denial == Denial.ROSTER_EXPIRED
         return "", True
 
-    def count(self, channel: str, now: int) -> int:
-        """Return how many tokens of the present period are left."""
-        keys = [key for _, key in self._store.keys_of(channel) if key.begins <= now < key.ends]
+    def left(self, channel: str, rule: AnonymousRule, now: int) -> int:
+        """Return how many tokens of the rule's present period are left."""
+        period = rule.period(now)
+        keys = [key for _, key in self._store.keys_of(channel) if (key.begins, key.ends) == period]
         return sum(self._store.count(key.key_id) for key in keys)
 
     def forget(self, trusted: int) -> None:

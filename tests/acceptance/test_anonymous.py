@@ -64,6 +64,8 @@ def test_a_message_is_read_without_its_sender_and_is_then_gone(box: Home) -> Non
 
 def test_the_owner_says_how_many_each_sender_may_write(box: Home) -> None:
     send(box, "one")
+    assert "1 for box" in box.ok("device", "status", "--dir", "./thermo-1").out
+    assert box.ok("device", "status", "--dir", "./thermo-1", "--json").json["tokens"] == {"box": 1}
     send(box, "two")
     error = box.fails("device", "send", "--dir", "./thermo-1", "--channel", "box", "three")
     assert "no token for an anonymous message to the channel box" in error

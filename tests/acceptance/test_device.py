@@ -161,7 +161,8 @@ def test_what_was_sent_without_a_gateway_is_held_once_it_is_back(
             sent.wait_held(0.1)
         home.serve()
         sent.wait_held(PATIENCE)
-    assert read(home, "hub") == [b"so that the keys are known", b"meanwhile"]
+    # In any order: a broker that begins anew may get the later copy first.
+    assert set(read(home, "hub")) == {b"so that the keys are known", b"meanwhile"}
 
 
 def test_what_is_held_survives_a_gateway_that_is_killed(home_on_each_broker: Home) -> None:

@@ -1,4 +1,4 @@
--- The outbox's queries. Columns stand in the order in which outbox_store.py reads them.
+-- The outbox's queries. Columns stand in the order in which outbox/store.py reads them.
 
 -- name: add
 INSERT INTO outgoing

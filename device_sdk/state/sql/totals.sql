@@ -1,4 +1,4 @@
--- Totals. Columns stand in the order in which totals_store.py reads them.
+-- Totals. Columns stand in the order in which totals/store.py reads them.
 
 -- name: add_own
 INSERT INTO own_reading (message_id, channel, sequence, issued, masked, policy, to_share,

@@ -32,7 +32,7 @@ def wait_until(device: Device, done: Callable[[], bool]) -> None:
 
 def left(device: Device) -> int:
     with device._courier.changed:
-        return device._parts.purse.count(CHANNEL, int(time.time()))
+        return device._parts.purse.left(CHANNEL, RULE, int(time.time()))
 
 
 def send(hub_fleet: HubFleet, text: str) -> str:
@@ -88,7 +88,7 @@ def test_a_token_is_gone_before_its_message_leaves(hub_fleet: HubFleet, tokens: 
         take = tokens.take
 
         def watching(carried: object) -> None:
-            counts.append(device._parts.purse.count(CHANNEL, int(time.time())))
+            counts.append(device._parts.purse.left(CHANNEL, RULE, int(time.time())))
             take(carried)  # type: ignore[arg-type]
 
         hub_fleet.hub.on_publish = watching

@@ -74,6 +74,7 @@ WELL = Status(
     is_roster_valid=True,
     is_admitted=True,
     reading_channels=(),
+    tokens={},
     reader_keys=(
         ReaderKeyStatus(
             serial=1, not_before=as_datetime(NOW), not_after=as_datetime(NOW + 80 * DAY)
