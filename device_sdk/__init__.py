@@ -68,10 +68,9 @@ if TYPE_CHECKING:
         UnknownReaderError,
     )
     from device_sdk.freshness import Concern, RosterWarning
-    from device_sdk.keys.key_file import KeyFileError, LoosePermissionsError, PassphraseError
+    from device_sdk.key_file import KeyFileError, LoosePermissionsError, PassphraseError
     from device_sdk.keys.keystore import DirectoryInUseError, NoDeviceError
     from device_sdk.keys.reader_key import BrokenReaderKeyError
-    from device_sdk.log.report import LogReport, ReportKind
     from device_sdk.message import Message
     from device_sdk.outbox.limits import OutboxLimits
     from device_sdk.outbox.outgoing import State
@@ -79,6 +78,7 @@ if TYPE_CHECKING:
     from device_sdk.readings import Reading
     from device_sdk.sent import Outcome, Sent, SentRecord
     from device_sdk.status import GatewayStatus, LogStatus, ReaderKeyStatus, Status
+    from device_sdk.transparency.report import LogReport, ReportKind
     from device_sdk.trust import RosterExpiredError, TrustError
     from device_sdk.wire.errors import SealgateError, WireError
     from device_sdk.wire.totals_errors import TotalsError
@@ -158,7 +158,7 @@ _HOMES = (
     "wire.errors",
     "wire.totals_errors",
     "trust",
-    "keys.key_file",
+    "key_file",
     "keys.reader_key",
     "keys.keystore",
     "outbox.outgoing",
@@ -167,7 +167,7 @@ _HOMES = (
     "proofs.errors",
     "message",
     "sent",
-    "log.report",
+    "transparency.report",
     "status",
     "freshness",
     "enrolment.enrol",

@@ -29,7 +29,7 @@ def ask_owed(courier: Courier, timeout: float) -> int:
 def ask_everything(courier: Courier, timeout: float) -> None:
     """Ask and wait for the answer what became of the open messages. Raises as `ask_owed`.
 
-    Not of anonymous ones: see `device_sdk.tokens.unnamed`.
+    Not of anonymous ones: see `device_sdk.anonymous.unnamed`.
     """
     queries = courier.parts.queries
     number = queries.want_round()

@@ -6,6 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from device_sdk.anonymous.keys import TokenKeys
+from device_sdk.anonymous.purse import Purse
+from device_sdk.anonymous.store import TokenStore
+from device_sdk.anonymous.unnamed import Unnamed
 from device_sdk.enrolment.certificate import CA_FILE, CERTIFICATE_FILE, OwnCertificate
 from device_sdk.enrolment.settings_file import Settings, read_password
 from device_sdk.errors import SettingsError
@@ -20,9 +24,6 @@ from device_sdk.keys.reader_keys import ReaderKeys
 from device_sdk.keys.vault import PrivateIdentity
 from device_sdk.link.broker_url import BrokerUrl
 from device_sdk.link.mqtt import Credentials, MqttLink
-from device_sdk.log.proving import Proving
-from device_sdk.log.store import LogStore
-from device_sdk.log.watch import LogWatch
 from device_sdk.outbox.limits import OutboxLimits
 from device_sdk.outbox.outbox import Outbox
 from device_sdk.outbox.store import OutboxStore
@@ -31,11 +32,10 @@ from device_sdk.queries import Queries
 from device_sdk.state.roster_cache import RosterCache
 from device_sdk.state.state_file import StateFile
 from device_sdk.state.trusted_time import TrustedTime
-from device_sdk.tokens.keys import TokenKeys
-from device_sdk.tokens.purse import Purse
-from device_sdk.tokens.store import TokenStore
-from device_sdk.tokens.unnamed import Unnamed
 from device_sdk.totals.store import TotalsStore
+from device_sdk.transparency.proving import Proving
+from device_sdk.transparency.store import LogStore
+from device_sdk.transparency.watch import LogWatch
 from device_sdk.trust import Pin
 from device_sdk.wire.login import make_token
 from device_sdk.wire.names import ANONYMOUS

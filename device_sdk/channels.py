@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from device_sdk.anonymous.seal import round_expiry
 from device_sdk.errors import (
     LifetimeError,
     NoReadersLeftError,
@@ -18,7 +19,6 @@ from device_sdk.errors import (
     UnknownChannelError,
 )
 from device_sdk.seal import WrapTarget
-from device_sdk.seal_anonymous import round_expiry
 from device_sdk.sending import Draft, Keys, check_lifetime, check_sender
 from device_sdk.trust import Roster
 from device_sdk.wire.names import DIRECT, is_name

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from device_sdk.keys.key_file import LoosePermissionsError, check_private
+from device_sdk.key_file import LoosePermissionsError, check_private
 
 _TIGHT_DISK, _FULL_DISK = 256 * 2**20, 32 * 2**20
 """Free bytes below which a disk is worth a warning, and below which storing may fail any moment."""

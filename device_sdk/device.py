@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from device_sdk import readings
+from device_sdk.anonymous.wait import take_token
 from device_sdk.asking import ask_everything, ask_owed
 from device_sdk.assembly import STATE_FILE, assemble, make_link
 from device_sdk.channels import ChannelWish, channel_wish
@@ -25,7 +26,6 @@ from device_sdk.errors import (
 )
 from device_sdk.keys.keystore import KeyStore
 from device_sdk.link.port import Link
-from device_sdk.log.report import LogReport
 from device_sdk.message import Message
 from device_sdk.outbox.limits import OutboxLimits
 from device_sdk.outbox.outbox import DEFAULT_LIMITS
@@ -38,9 +38,9 @@ from device_sdk.sent import Sent, SentRecord
 from device_sdk.state.state_file import StateFile
 from device_sdk.status import Status
 from device_sdk.status_view import status_of
-from device_sdk.tokens.wait import take_token
 from device_sdk.totals.asked import trustees_of
 from device_sdk.tracking import Tracking
+from device_sdk.transparency.report import LogReport
 from device_sdk.wire.limits import MAX_PROOF
 from device_sdk.wire.padding import padded_length
 

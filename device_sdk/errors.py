@@ -1,7 +1,7 @@
 """What can go wrong between an application and its device, as one small tree of exceptions.
 
 Wrong bytes are `device_sdk.wire.errors`, strangers and old rosters `device_sdk.trust`, key files
-`device_sdk.keys.key_file`. All of them are a `SealgateError`. Texts name message ids by their first
+`device_sdk.key_file`. All of them are a `SealgateError`. Texts name message ids by their first
 digits and never quote plaintext, keys or tokens.
 """
 

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from device_sdk.keys import key_file
-from device_sdk.keys.key_file import KeyFileError, ScryptProfile, load_key, save_key
+from device_sdk import key_file
+from device_sdk.key_file import KeyFileError, ScryptProfile, load_key, save_key
 from device_sdk.wire.suites import (
     VerifyKey,
     load_verify_key,

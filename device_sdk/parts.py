@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from device_sdk.anonymous.purse import Purse
+from device_sdk.anonymous.unnamed import Unnamed
 from device_sdk.enrolment.certificate import OwnCertificate
 from device_sdk.freshness import RosterWatch
 from device_sdk.gateways import Gateways
@@ -9,14 +11,12 @@ from device_sdk.inbox.inbox import Inbox
 from device_sdk.keys.keystore import KeyStore
 from device_sdk.keys.own_keys import OwnKeys
 from device_sdk.keys.reader_keys import ReaderKeys
-from device_sdk.log.watch import LogWatch
 from device_sdk.outbox.outbox import Outbox
 from device_sdk.queries import Queries
 from device_sdk.state.roster_cache import RosterCache
 from device_sdk.state.trusted_time import TrustedTime
-from device_sdk.tokens.purse import Purse
-from device_sdk.tokens.unnamed import Unnamed
 from device_sdk.totals.store import TotalsStore
+from device_sdk.transparency.watch import LogWatch
 from device_sdk.trust import Pin
 from device_sdk.wire.topics import Topics
 

@@ -5,13 +5,13 @@ import threading
 from functools import partial
 
 from device_sdk import readings
+from device_sdk.anonymous.seal import seal_anonymous
+from device_sdk.anonymous.store import Token
 from device_sdk.courier import Courier
 from device_sdk.outbox.store import Also, nothing
 from device_sdk.recipients import Addressed
 from device_sdk.seal import CommittedReading, Sealed, new_message_id, seal
-from device_sdk.seal_anonymous import seal_anonymous
 from device_sdk.series import Place
-from device_sdk.tokens.store import Token
 from device_sdk.trust import Roster
 from device_sdk.wire import cbor
 from device_sdk.wire.header import Header

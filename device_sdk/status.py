@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from device_sdk.freshness import RosterWarning
-from device_sdk.log.report import LogReport
+from device_sdk.transparency.report import LogReport
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

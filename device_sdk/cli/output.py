@@ -7,10 +7,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from device_sdk.log.report import LogReport
 from device_sdk.message import Message
 from device_sdk.sent import Outcome, SentRecord
 from device_sdk.status import Status
+from device_sdk.transparency.report import LogReport
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Everything but tab and newline that makes a terminal do something instead of showing it."""

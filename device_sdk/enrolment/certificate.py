@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from device_sdk.errors import StateFileError
-from device_sdk.keys.key_file import write_private_file
+from device_sdk.key_file import write_private_file
 from device_sdk.trust import Roster, VerifiedHead
 from device_sdk.wire import bundle
 from device_sdk.wire.certificates import (

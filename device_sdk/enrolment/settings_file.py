@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from device_sdk.errors import SettingsError
-from device_sdk.keys.key_file import check_private, write_private_file
+from device_sdk.key_file import check_private, write_private_file
 from device_sdk.trust import Pin
 from device_sdk.wire import bundle
 from device_sdk.wire.errors import KeyFormatError, WireError

@@ -42,14 +42,14 @@ logger = logging.getLogger(__name__)
 
 
 class Heads(Protocol):
-    """Where the heads of the gateway's log go: `device_sdk.log.watch.LogWatch`."""
+    """Where the heads of the gateway's log go: `device_sdk.transparency.watch.LogWatch`."""
 
     def hear(self, data: bytes, sender: str) -> None:
         """Take note of what a message's header has; it may be anything, or empty."""
 
 
 class ShownKeys(Protocol):
-    """What a gateway's keys for tokens are compared with: `device_sdk.tokens.keys.TokenKeys`."""
+    """What a gateway's keys for tokens are compared with: `device_sdk.anonymous.keys.TokenKeys`."""
 
     def compare(self, header: AnonymousHeader, roster: Roster, now: int) -> None:
         """Take note of the key that an anonymous message was made with."""

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from device_sdk.identity import Identity
-from device_sdk.keys.key_file import load_secret, save_secret
+from device_sdk.key_file import load_secret, save_secret
 from device_sdk.keys.reader_key import ReaderKey
 from device_sdk.keys.vault import PrivateIdentity
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from device_sdk.key_file import KeyFileError, check_private, write_private_file
 from device_sdk.keys.file_vault import IDENTITY_FILE, FileVault
-from device_sdk.keys.key_file import KeyFileError, check_private, write_private_file
 from device_sdk.keys.vault import PrivateIdentity, PrivateReaderKey, Vault
 from device_sdk.wire import cose
 from device_sdk.wire.errors import SealgateError

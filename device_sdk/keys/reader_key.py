@@ -8,7 +8,7 @@ from typing import Self
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from device_sdk.keys.key_file import KeyFileError, load_key, save_key
+from device_sdk.key_file import KeyFileError, load_key, save_key
 from device_sdk.wire.errors import SealgateError
 from device_sdk.wire.limits import CEK_SIZE
 from device_sdk.wire.suites import (

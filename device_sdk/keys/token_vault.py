@@ -24,7 +24,7 @@ from typing import Any, Self, TypeVar
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from device_sdk.keys.key_file import (
+from device_sdk.key_file import (
     KeyFileError,
     PassphraseError,
     check_private,

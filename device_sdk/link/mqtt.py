@@ -22,6 +22,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
+from device_sdk.anonymous.apart import Apart
 from device_sdk.errors import (
     BrokerCertificateError,
     BrokerUnavailableError,
@@ -38,7 +39,6 @@ from device_sdk.link.port import (
     Subscribed,
 )
 from device_sdk.pace import Backoff
-from device_sdk.tokens.apart import Apart
 from device_sdk.wire.certificates import why_refused
 
 KEEPALIVE = 30

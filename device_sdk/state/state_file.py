@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from device_sdk.errors import StateFileError
-from device_sdk.keys.key_file import check_private
+from device_sdk.key_file import check_private
 from device_sdk.state.sql_files import migrations
 
 _MOST = 2**63 - 1

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from device_sdk import Device, NoTokenError
+from device_sdk.anonymous.seal import seal_anonymous
+from device_sdk.anonymous.store import Token
 from device_sdk.seal import WrapTarget
-from device_sdk.seal_anonymous import seal_anonymous
-from device_sdk.tokens.store import Token
 from device_sdk.wire import cose
 from device_sdk.wire.epoch_key import EpochKey
 from device_sdk.wire.limits import DAY

@@ -99,7 +99,7 @@ async def test_while_strangers_flood_the_gateway_with_junk_others_are_served(box
         log = (box.directory / "serve.log").stat().st_size
         floods = [asyncio.ensure_future(flood(port, data, sent)) for _ in range(2)]
         for _ in range(50):  # it is in full swing
-            await sent.acquire()
+            await asyncio.wait_for(sent.acquire(), 30)
         await asyncio.to_thread(hold, device, 20)
         assert not any(task.done() for task in floods)
         for task in floods:

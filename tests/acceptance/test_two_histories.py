@@ -19,9 +19,9 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from device_sdk import Device, LogReport
-from device_sdk.log import proving
-from device_sdk.log.watch import LogWatch
 from device_sdk.pace import Backoff
+from device_sdk.transparency import proving
+from device_sdk.transparency.watch import LogWatch
 from gateway.enrolment import load_identity
 from gateway.owner.overview import find_bundle
 from tests.brokers.mosquitto import Mosquitto

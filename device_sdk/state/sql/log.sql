@@ -1,4 +1,4 @@
--- What a device knows of gateways' logs. Columns stand in the order in which log/store.py reads them.
+-- What a device knows of gateways' logs. Columns stand in the order in which transparency/store.py reads them.
 
 -- name: in_state
 SELECT gateway, state, shown_to, signed FROM tree_head WHERE state = ? ORDER BY number

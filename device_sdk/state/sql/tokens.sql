@@ -1,4 +1,4 @@
--- Keys for tokens, and the tokens. Columns stand in the order in which tokens/store.py reads them.
+-- Keys for tokens, and the tokens. Columns stand in the order in which anonymous/store.py reads them.
 
 -- name: add_list
 INSERT OR IGNORE INTO token_list (signed) VALUES (?)

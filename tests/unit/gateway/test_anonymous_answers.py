@@ -32,7 +32,7 @@ async def test_one_message_is_told_about_once_in_a_while_however_often_it_is_ask
         keeper, told = parts.keeper, asyncio.Queue[Effects]()
         await keeper.write(lambda tx: tokens.draw(tx, keeper.situation))
         (key, *_) = reversed(await keeper.read(lambda tx: tx.token_keys()))
-        query, last = [await held(keeper, fleet, key) for _ in range(2)]
+        query, third, last = [await held(keeper, fleet, key) for _ in range(3)]
         tick = 0.0
         answers = AnonymousAnswers(keeper, told.put_nowait, lambda: tick)
         running = asyncio.ensure_future(answers.run())
@@ -41,6 +41,8 @@ async def test_one_message_is_told_about_once_in_a_while_however_often_it_is_ask
         assert [tell.event.kind for tell in (await told.get()).tell] == ["held"]
         for _ in range(MOST - 1):  # made-up ones do not push it out
             answers.ask(AnonymousQuery(message_id=os.urandom(16), digest=os.urandom(32)))
+        answers.ask(third)
+        assert (await told.get()).tell[0].event.message_id == third.message_id
         answers.ask(query)
         answers.ask(last)
         assert (await told.get()).tell[0].event.message_id == last.message_id

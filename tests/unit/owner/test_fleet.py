@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from device_sdk.identity import Identity
-from device_sdk.keys.key_file import PassphraseError
+from device_sdk.key_file import PassphraseError
 from device_sdk.trust import Roster, verify_key_statement
 from device_sdk.wire.errors import MalformedError
 from device_sdk.wire.key_statement import decode_key_list

@@ -34,8 +34,8 @@ from device_sdk import (
 )
 from device_sdk.channels import ChannelWish
 from device_sdk.inbox.inbox import UNREADABLE_BURST
+from device_sdk.key_file import load_secret, write_private_file
 from device_sdk.keys.file_vault import FileVault
-from device_sdk.keys.key_file import load_secret, write_private_file
 from device_sdk.keys.keystore import KeyStore
 from device_sdk.proofs import pedersen, sealed_reading
 from device_sdk.proofs.errors import ProofError

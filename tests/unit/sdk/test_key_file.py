@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from device_sdk.identity import Identity
-from device_sdk.keys.key_file import (
+from device_sdk.key_file import (
     DEVICE_KEY,
     OWNER_KEY,
     KeyFileError,

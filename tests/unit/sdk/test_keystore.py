@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from device_sdk.keys.key_file import KeyFileError, LoosePermissionsError
+from device_sdk.key_file import KeyFileError, LoosePermissionsError
 from device_sdk.keys.keystore import DirectoryInUseError, KeyStore, NoDeviceError
 from device_sdk.wire.errors import MalformedError
 from device_sdk.wire.join_request import verify_join_request

@@ -8,11 +8,11 @@ import pytest
 
 from device_sdk.gateways import Gateways
 from device_sdk.identity import Identity
-from device_sdk.log.proving import AGAIN, PATIENCE, TRIES, Proving
-from device_sdk.log.report import ReportKind
-from device_sdk.log.store import MOST_HEADS, LogStore
-from device_sdk.log.watch import LogWatch
 from device_sdk.state.state_file import StateFile
+from device_sdk.transparency.proving import AGAIN, PATIENCE, TRIES, Proving
+from device_sdk.transparency.report import ReportKind
+from device_sdk.transparency.store import MOST_HEADS, LogStore
+from device_sdk.transparency.watch import LogWatch
 from device_sdk.trust import Roster, UnknownDeviceError
 from device_sdk.wire import cose
 from device_sdk.wire.errors import SignatureError, WireError
@@ -788,7 +788,7 @@ def test_a_new_log_need_not_have_what_was_replaced(watcher: Watcher, log: Gatewa
 def test_ever_newer_keys_do_not_keep_a_roster_from_being_looked_up(
     watcher: Watcher, log: GatewayLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("device_sdk.log.entries.MOST", 3)
+    monkeypatch.setattr("device_sdk.transparency.entries.MOST", 3)
     watcher.show(log.head())
     watcher.watch.entries.use(watcher.roster.head.head)
     phone = statement(watcher)

@@ -13,7 +13,7 @@ import pytest
 
 from device_sdk import Device, NoReaderKeyError, UnknownReaderError, create_device, trust_root
 from device_sdk.identity import Identity
-from device_sdk.keys.key_file import PassphraseError
+from device_sdk.key_file import PassphraseError
 from device_sdk.keys.reader_key import ReaderKey
 from device_sdk.wire import cose
 from device_sdk.wire.envelope import Copy

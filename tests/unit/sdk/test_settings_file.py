@@ -9,7 +9,7 @@ from device_sdk.enrolment.enrol import trust_root
 from device_sdk.enrolment.settings_file import read_password, read_pin, read_settings
 from device_sdk.errors import RootMismatchError, SettingsError
 from device_sdk.identity import Identity
-from device_sdk.keys.key_file import LoosePermissionsError
+from device_sdk.key_file import LoosePermissionsError
 from device_sdk.keys.keystore import NoDeviceError
 from device_sdk.link.broker_url import BrokerUrl
 from device_sdk.trust import Pin

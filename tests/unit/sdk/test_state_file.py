@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from device_sdk.errors import StateFileError
-from device_sdk.keys.key_file import LoosePermissionsError
+from device_sdk.key_file import LoosePermissionsError
 from device_sdk.state.state_file import StateFile
 
 

@@ -23,7 +23,7 @@ _BEGIN = """
 import json, sys, pkcs11
 from pathlib import Path
 from cryptography.hazmat.primitives import hashes
-from device_sdk.keys.key_file import PassphraseError
+from device_sdk.key_file import PassphraseError
 from device_sdk.keys.keystore import KeyStore
 from device_sdk.keys.token_vault import TokenPlace, TokenVault
 directory, module, label, pin = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]

@@ -1,6 +1,6 @@
 """Questions about anonymous messages: when they are asked, and of what."""
 
-from device_sdk.tokens.unnamed import LATEST, SOONEST, Unnamed
+from device_sdk.anonymous.unnamed import LATEST, SOONEST, Unnamed
 from device_sdk.wire.query import AnonymousQuery
 from device_sdk.wire.topics import Topics
 

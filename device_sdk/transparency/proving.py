@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from device_sdk.link.port import Publish
-from device_sdk.log.store import MOST_HEADS, LogStore, Tries
 from device_sdk.pace import Backoff
+from device_sdk.transparency.store import MOST_HEADS, LogStore, Tries
 from device_sdk.wire import cose
 from device_sdk.wire.log_proof import LogProof, Prove
 from device_sdk.wire.suites import Signer

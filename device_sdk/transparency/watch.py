@@ -10,11 +10,11 @@ from dataclasses import replace
 
 from device_sdk.gateways import Gateways
 from device_sdk.link.port import Publish
-from device_sdk.log.entries import LogEntries
-from device_sdk.log.heard import HeardHeads
-from device_sdk.log.proving import Proving, Question
-from device_sdk.log.report import LogReport, ReportKind
-from device_sdk.log.store import HeadState, LogStore, Shown
+from device_sdk.transparency.entries import LogEntries
+from device_sdk.transparency.heard import HeardHeads
+from device_sdk.transparency.proving import Proving, Question
+from device_sdk.transparency.report import LogReport, ReportKind
+from device_sdk.transparency.store import HeadState, LogStore, Shown
 from device_sdk.trust import TrustError
 from device_sdk.wire.errors import ConsistencyError, SignatureError, WireError
 from device_sdk.wire.limits import CLOCK_SKEW

@@ -9,12 +9,12 @@ import logging
 import os
 from collections.abc import Mapping
 
+from device_sdk.anonymous.keys import TokenKeys
+from device_sdk.anonymous.store import Token, TokenStore
 from device_sdk.link.port import Publish
 from device_sdk.pace import Backoff, Pace
 from device_sdk.proofs.errors import ProofError, ProofsNotInstalledError
 from device_sdk.times import as_datetime
-from device_sdk.tokens.keys import TokenKeys
-from device_sdk.tokens.store import Token, TokenStore
 from device_sdk.trust import Roster
 from device_sdk.wire import cose
 from device_sdk.wire.anonymous import TOKEN_SIZE

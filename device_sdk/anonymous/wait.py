@@ -2,9 +2,9 @@
 
 import time
 
+from device_sdk.anonymous.store import Token
 from device_sdk.courier import Courier
 from device_sdk.errors import NoTokenError
-from device_sdk.tokens.store import Token
 from device_sdk.wire.anonymous_rule import AnonymousRule
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from device_sdk.anonymous.store import Token
 from device_sdk.seal import Sealed, WrapTarget, check_targets, new_message_id, wrap_all
-from device_sdk.tokens.store import Token
 from device_sdk.wire import cose, merkle
 from device_sdk.wire.anonymous import (
     AnonymousBody,

@@ -7,12 +7,12 @@ anonymous message was made with it. Nothing is refused for it but to use that ot
 
 import logging
 
+from device_sdk.anonymous.store import TokenStore
 from device_sdk.gateways import Gateways
-from device_sdk.log.entries import LogEntries
-from device_sdk.log.report import ReportKind
-from device_sdk.log.store import LogStore
 from device_sdk.times import as_datetime
-from device_sdk.tokens.store import TokenStore
+from device_sdk.transparency.entries import LogEntries
+from device_sdk.transparency.report import ReportKind
+from device_sdk.transparency.store import LogStore
 from device_sdk.trust import Roster
 from device_sdk.wire.anonymous_header import AnonymousHeader
 from device_sdk.wire.anonymous_rule import AnonymousRule

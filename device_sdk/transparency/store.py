@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from device_sdk.log.report import LogReport, ReportKind
 from device_sdk.state.sql_files import queries
 from device_sdk.state.state_file import StateFile, storable
 from device_sdk.times import as_datetime
+from device_sdk.transparency.report import LogReport, ReportKind
 from device_sdk.wire import cbor, cose
 from device_sdk.wire.errors import WireError
 from device_sdk.wire.tree_head import TreeHead

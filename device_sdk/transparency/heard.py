@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import replace
 
-from device_sdk.log.proving import Proving
-from device_sdk.log.store import MOST_HEADS, HeadState, LogStore, Shown
+from device_sdk.transparency.proving import Proving
+from device_sdk.transparency.store import MOST_HEADS, HeadState, LogStore, Shown
 
 
 class HeardHeads:

@@ -3,9 +3,9 @@
 import logging
 from itertools import islice
 
-from device_sdk.log.proving import Proving, Question
-from device_sdk.log.report import ReportKind
-from device_sdk.log.store import LogStore, Shown
+from device_sdk.transparency.proving import Proving, Question
+from device_sdk.transparency.report import ReportKind
+from device_sdk.transparency.store import LogStore, Shown
 from device_sdk.wire.epoch_key import EpochKey
 from device_sdk.wire.errors import InclusionError
 from device_sdk.wire.log_proof import MAX_LEAVES, Included, LogProof
