@@ -198,7 +198,7 @@ class Inbox:
             if allowance is not None and allowance.available_at(tick) > tick:
                 self._held_up.add(key[0])
                 continue
-            self._waiting.take(parcel)
+            self._waiting.remove(parcel)
             if header.expires <= now:
                 self._expired(key, header.expires, trusted)
             elif header.sender == ANONYMOUS or not roster.is_revoked(header.sender):

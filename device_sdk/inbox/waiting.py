@@ -59,7 +59,7 @@ class WaitingCopies:
         self._parcels[parcel.key] = parcel
         self._bytes += len(parcel.data)
 
-    def take(self, parcel: Parcel) -> None:
+    def remove(self, parcel: Parcel) -> None:
         """Take out a copy that waits."""
         del self._parcels[parcel.key]
         self._bytes -= len(parcel.data)
